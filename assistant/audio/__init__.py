@@ -1,0 +1,1 @@
+"""Sound in and out: devices, files, resampling, the pre-roll ring, voice activity, echo."""

@@ -1,0 +1,342 @@
+"""The settings: one TOML file, overridden by environment variables, validated as a whole.
+
+Every field is documented where it stands; `assistant config show` prints them with their values
+and `assistant config example` writes a commented file. An environment variable is named after
+its place: ``ASSISTANT_MQTT__PASSWORD`` overrides ``password`` in ``[mqtt]``.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from assistant.errors import ConfigError
+
+CONFIG_NAME = "assistant.toml"
+Seconds = Annotated[float, Field(ge=0, le=3600)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """A table of the file: no unknown keys, not changed after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class HomeSettings(Section):
+    """What the home is called and where its description lies."""
+
+    file: Path | None = None
+    """A home file that overrides names, aliases, areas, floors, exposure and risk."""
+    temperature_unit: Literal["°C", "°F"] = "°C"
+    """Unit in which people here speak of temperatures."""
+
+
+class MqttSettings(Section):
+    """The broker. Without a host, an embedded broker on loopback is used."""
+
+    host: str | None = None
+    """Broker's name or address; unset: the embedded broker."""
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """Default 1883, or 8883 with TLS."""
+    username: str | None = None
+    """User at the broker."""
+    password: SecretStr | None = None
+    """Better set as ASSISTANT_MQTT__PASSWORD or in a file readable by the service alone."""
+    password_file: Path | None = None
+    """A file whose first line is the password, such as a systemd credential."""
+    client_id: str = "mimo-voice"
+    """Must be unique at the broker."""
+    protocol: Literal["auto", "5", "3.1.1"] = "auto"
+    """auto: MQTT 5, and 3.1.1 where the broker refuses it."""
+    tls: bool = False
+    """Encrypt the connection."""
+    ca_file: Path | None = None
+    """Certificate authority that signed the broker's certificate; default: the system's."""
+    cert_file: Path | None = None
+    """Client certificate."""
+    key_file: Path | None = None
+    """Key of the client certificate."""
+    keepalive: Annotated[int, Field(ge=5, le=3600)] = 30
+    """Seconds between signs of life."""
+    discovery_prefix: str = "homeassistant"
+    """Where devices announce themselves."""
+    base_topic: str = "mimo-voice"
+    """Our own topics: <base>/status is our last will."""
+    command_timeout: Seconds = 3.0
+    """How long to wait for a device to report the state it was told to take."""
+    command_expiry: Annotated[int, Field(ge=1, le=300)] = 5
+    """Seconds after which the broker drops a command it could not deliver (MQTT 5)."""
+    embedded_host: str = "127.0.0.1"
+    """Address the embedded broker listens on."""
+    embedded_port: Annotated[int, Field(ge=0, le=65535)] = 1883
+    """Port of the embedded broker; 0: any free one."""
+
+
+class SourceSettings(Section):
+    """One thing that hears. Several may be given as [[source]]."""
+
+    kind: Literal["microphone", "wav", "pipe"] = "microphone"
+    """microphone: a sound device; wav: a file, in real time; pipe: raw 16 kHz int16 mono on a
+    FIFO or standard input ("-")."""
+    name: str = "main"
+    """What logs and traces call it."""
+    device: str | int | None = None
+    """Sound device: part of its name, or its number; unset: the system's default."""
+    path: Path | None = None
+    """File of a wav source, FIFO of a pipe."""
+    area: str | None = None
+    """Area this source stands in: "turn on the light" means the one there."""
+    output: str | int | None = None
+    """Sound device for replies to this source; unset: the system's default; "none": silent."""
+    echo_cancellation: bool = True
+    """Remove our own voice from what is heard. Off for devices that do so themselves."""
+
+
+class WakeSettings(Section):
+    """Wake words."""
+
+    engine: Literal["micro", "open", "phrase"] = "micro"
+    """micro: microWakeWord; open: openWakeWord (pretrained models are for non-commercial use
+    only); phrase: any words of your own, through the recogniser."""
+    words: tuple[str, ...] = ("hey jarvis",)
+    """micro and open know: okay nabu, hey jarvis, hey mycroft, alexa (open: also hey rhasspy)."""
+    threshold: Share | None = None
+    """Score from which a word counts as heard; unset: the engine's proven default."""
+    refractory: Seconds = 2.0
+    """Seconds after a detection in which another is not heard."""
+    verify: bool = False
+    """The recogniser must hear the phrase as well: fewer false alarms, some 0.2 s more work."""
+    pre_roll: Annotated[float, Field(ge=0, le=5)] = 1.5
+    """Seconds of sound kept from before the detection is known, so no first word is lost."""
+
+
+class EndpointSettings(Section):
+    """When the speaker is taken to have finished."""
+
+    silence: Seconds = 0.7
+    """Trailing silence that ends an utterance of which nothing is known."""
+    silence_complete: Seconds = 0.45
+    """The same when what was said is a complete command already."""
+    silence_incomplete: Seconds = 1.4
+    """The same when something is plainly missing ("turn on the")."""
+    nothing_said: Seconds = 5.0
+    """Time in which speech must begin after the wake word."""
+    max_utterance: Seconds = 15.0
+    """Longest utterance; 16 s is the recogniser's window."""
+    vad_threshold: Share = 0.5
+    """Speech probability from which a chunk counts as speech."""
+
+
+class SttSettings(Section):
+    """Recognition."""
+
+    engine: Literal["auto", "vosk", "whisper"] = "auto"
+    """auto: Vosk where a Vosk model for the language is installed, else Whisper."""
+    model: str | None = None
+    """Catalogue name of the model, or a folder; unset: the best installed for the language."""
+    accurate: bool = False
+    """Whisper: prefer base over tiny (fewer errors, 2.5 times the work)."""
+    threads: Annotated[int, Field(ge=1, le=16)] = 2
+    """Threads of one recognition."""
+
+
+class TtsSettings(Section):
+    """Speech out."""
+
+    engine: Literal["auto", "piper", "espeak", "none"] = "auto"
+    """auto: Piper where a voice for the language is installed, else espeak-ng."""
+    voice: str | None = None
+    """Catalogue name of a Piper voice, or its .onnx file; unset: the installed one."""
+    threads: Annotated[int, Field(ge=1, le=16)] = 2
+    """Threads of one synthesis."""
+    speed: Annotated[float, Field(ge=0.5, le=2)] = 1.0
+    """1.25 speaks a quarter faster."""
+    volume: Share = 0.9
+    """Loudness of replies."""
+    waiting_after: Seconds = 1.5
+    """A chime is played when a turn takes longer than this after the end of speech."""
+
+
+class UnderstandingSettings(Section):
+    """From text to plan."""
+
+    min_score: Share = 0.5
+    """Plans below this are not carried out; the assistant says that it did not understand."""
+    answer_window: Seconds = 6.0
+    """How long the microphone stays open for the answer to a question of ours."""
+
+
+class PolicySettings(Section):
+    """What may be done without asking."""
+
+    confirm: tuple[str, ...] = ()
+    """Further actions that ask first, as action ("unlock") or action:device ("open:cover.gate")."""
+    never: tuple[str, ...] = ()
+    """Actions that are never done by voice, written the same way."""
+    ask_above: Annotated[int, Field(ge=1)] = 25
+    """A sentence that would command more devices than this asks first."""
+
+
+class TraceSettings(Section):
+    """Records of turns."""
+
+    keep: Annotated[int, Field(ge=0, le=100_000)] = 500
+    """Turns kept on disk; 0 keeps none."""
+    transcripts: bool = True
+    """Keep what was said in the records (they stay on this machine)."""
+
+
+class LogSettings(Section):
+    """The log."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """How much is logged."""
+    transcripts: bool = False
+    """Write what was said into the log."""
+
+
+class Settings(BaseSettings):
+    """All settings. Tables that are left out take their defaults."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        env_prefix="ASSISTANT_",
+        env_nested_delimiter="__",
+        use_attribute_docstrings=True,
+    )
+
+    language: Annotated[str, Field(pattern=r"^[a-z]{2}$")] = "en"
+    """Language spoken at home: "en" or "it" (a skill folder may bring more)."""
+    home: HomeSettings = HomeSettings()
+    mqtt: MqttSettings = MqttSettings()
+    source: tuple[SourceSettings, ...] = (SourceSettings(),)
+    wake: WakeSettings = WakeSettings()
+    endpoint: EndpointSettings = EndpointSettings()
+    stt: SttSettings = SttSettings()
+    tts: TtsSettings = TtsSettings()
+    understanding: UnderstandingSettings = UnderstandingSettings()
+    policy: PolicySettings = PolicySettings()
+    trace: TraceSettings = TraceSettings()
+    log: LogSettings = LogSettings()
+    skills: dict[str, dict[str, Any]] = {}
+    """Options of skills, a table each: [skills.lights]; `enabled = false` switches one off."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment before file (the file's content arrives as init settings)."""
+        return (env_settings, init_settings)
+
+
+def load_settings(path: Path | None) -> Settings:
+    """Read `path` (None: defaults and environment alone).
+
+    Relative paths in the file are taken from the file's own folder. Raises ConfigError with the
+    file, the line or key, and the remedy.
+    """
+    values: dict[str, Any] = {}
+    text = ""
+    if path is not None:
+        try:
+            text = path.read_text(encoding="utf-8")
+            values = tomllib.loads(text)
+        except OSError as error:
+            raise ConfigError(
+                f"{path}: can't be read ({error.strerror}); give another with --config, "
+                "or write one with: assistant config example"
+            ) from error
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{path}: is not UTF-8 text; save it as UTF-8") from error
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"{path}: is not valid TOML: {error}") from error
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, path, text)) from error
+    return _absolute(settings, path.parent.absolute()) if path else settings
+
+
+def _explain(error: ValidationError, path: Path | None, text: str) -> str:
+    lines = []
+    for problem in error.errors():
+        place = [str(part) for part in problem["loc"]]
+        key = ".".join(place)
+        variable = "ASSISTANT_" + "__".join(part.upper() for part in place)
+        line = _line_of(text, place)
+        where = f"{path}:{line}" if line else f"environment {variable}" if path is None else path
+        what = problem["msg"]
+        if problem["type"] == "extra_forbidden":
+            known = ", ".join(_known_keys(place[:-1]))
+            what = f"there is no such setting; known here: {known}"
+        lines.append(f"{where}: {key}: {what}")
+    return "\n".join(lines)
+
+
+def _known_keys(table: list[str]) -> list[str]:
+    model: Any = Settings
+    for name in table:
+        if name.isdigit():
+            continue
+        field = model.model_fields.get(name)
+        annotation = field.annotation if field else None
+        model = next((c for c in Section.__subclasses__() if c.__name__ in str(annotation)), None)
+        if model is None:
+            return []
+    return sorted(model.model_fields)
+
+
+def _line_of(text: str, place: list[str]) -> int | None:
+    """Number of the line that sets `place`, found by its table header and key."""
+    *tables, key = place or [""]
+    wanted = [t for t in tables if not t.isdigit()]
+    repeat = next((int(t) for t in tables if t.isdigit()), 0)
+    current: list[str] = []
+    seen: dict[str, int] = {}
+    for number, raw in enumerate(text.splitlines(), 1):
+        line = raw.strip()
+        if header := re.match(r"^\[\[?\s*([^\]]+?)\s*\]\]?", line):
+            current = [part.strip(" \"'") for part in header[1].split(".")]
+            seen[header[1]] = seen.get(header[1], -1) + 1
+            if current == [*wanted, key]:
+                return number
+        elif (
+            current == wanted
+            and seen.get(".".join(current), 0) == repeat
+            and re.match(rf"^[\"']?{re.escape(key)}[\"']?\s*[=.]", line)
+        ):
+            return number
+    return None
+
+
+def _absolute(settings: Settings, folder: Path) -> Settings:
+    def fix(model: BaseModel) -> dict[str, Any]:
+        return {
+            name: folder / value
+            for name, value in model
+            if isinstance(value, Path) and not value.is_absolute() and str(value) != "-"
+        }
+
+    tables = {
+        name: value.model_copy(update=fix(value))
+        for name, value in settings
+        if isinstance(value, Section)
+    }
+    sources = tuple(s.model_copy(update=fix(s)) for s in settings.source)
+    return settings.model_copy(update={**tables, "source": sources})

@@ -1,0 +1,1 @@
+"""The home: areas, devices, states, the one vocabulary of actions, and who carries them out."""

@@ -1,0 +1,1 @@
+"""The catalogue of models: where from, licence, checksum; fetch, verify, remove."""

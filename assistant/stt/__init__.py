@@ -1,0 +1,1 @@
+"""Speech recognition: one streaming contract, Vosk and Whisper behind it."""

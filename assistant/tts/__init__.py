@@ -1,0 +1,1 @@
+"""Speech out: text made speakable, sentence by sentence, by Piper or espeak-ng."""

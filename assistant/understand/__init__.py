@@ -1,0 +1,1 @@
+"""Text to Plan: templates over the skills' sentences, entity resolution, dialogue, policy."""

@@ -1,0 +1,69 @@
+"""Text, home and context in; Plan out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from assistant.home.action import Action
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """What was said (or typed), to whom, where and when."""
+
+    text: str
+    language: str
+    area: str | None = None
+    """Id of the area the satellite stands in; None: not known."""
+    source: str = "text"
+    confidence: float = 1.0
+    alternatives: tuple[str, ...] = ()
+    spoken_at: float = 0.0
+    """Seconds since the epoch; what "now" means for this utterance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """Something to say that has not been worded yet: the key of a reply and its values."""
+
+    key: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+class PlanKind(StrEnum):
+    """What a plan amounts to."""
+
+    ACT = "act"
+    ANSWER = "answer"
+    ASK = "ask"
+    REFUSE = "refuse"
+    CHAT = "chat"
+    NOTHING = "nothing"
+    """Understood, and there is nothing to do or say beyond an acknowledgement ("never mind")."""
+    UNKNOWN = "unknown"
+    """Not understood."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the assistant intends.
+
+    ACT carries `actions` (in order); its words come from the outcomes, through the reply key
+    `speech.key` when all went well. All other kinds actuate nothing and say `speech`.
+    """
+
+    kind: PlanKind
+    intent: str = ""
+    skill: str = ""
+    actions: tuple[Action, ...] = ()
+    speech: Speech | None = None
+    score: float = 1.0
+    query: str = ""
+    """For answers: the query of the vocabulary ("get_state")."""
+    devices: tuple[str, ...] = ()
+    """For answers: the devices spoken about."""
+    confirm: bool = False
+    """For ASK by the policy: yes carries out `actions`. A question of choice has it False."""
