@@ -1,0 +1,91 @@
+"""`assistant config`: what the settings are, what they mean, and whether a file is right."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, get_args
+
+import typer
+from pydantic.fields import FieldInfo
+from rich.console import Console
+from rich.markup import escape
+
+from assistant.cli.options import ConfigOption, config_path, settings_from
+from assistant.config import Section, Settings
+
+app = typer.Typer(no_args_is_help=True, help="Show, check or write the configuration.")
+
+
+@app.command()
+def show(config: ConfigOption = None) -> None:
+    """Print every setting with its value in force (passwords stay hidden)."""
+    settings = settings_from(config)
+    console = Console()
+    console.print(f"[dim]# from {config_path(config) or 'the defaults'}[/]")
+    for name, value in settings:
+        if isinstance(value, Section):
+            console.print(f"\n[bold]\\[{name}][/]")
+            for key, entry in value:
+                console.print(f"{key} = {escape(_toml(entry))}")
+        elif name == "source":
+            for source in value:
+                console.print("\n[bold]\\[\\[source]][/]")
+                for key, entry in source:
+                    console.print(f"{key} = {escape(_toml(entry))}")
+        else:
+            console.print(f"{name} = {escape(_toml(value))}")
+
+
+@app.command()
+def check(config: ConfigOption = None) -> None:
+    """Read the configuration and say whether it is right; exit 2 when it is not."""
+    settings_from(config)
+    Console().print(f"{config_path(config) or 'defaults'}: all right")
+
+
+@app.command()
+def example() -> None:
+    """Print a configuration file with every setting, its meaning and its default."""
+    write = typer.echo
+    write("# Configuration of the voice assistant. Every line that is commented out shows the")
+    write("# default. An environment variable overrides: ASSISTANT_MQTT__HOST sets host in [mqtt].")
+    for name, field in Settings.model_fields.items():
+        if _table(field) is None and name not in ("source", "skills"):
+            _write_field(name, field)
+    for name, field in Settings.model_fields.items():
+        table = _table(field)
+        if table is not None:
+            write(f"\n# {(table.__doc__ or '').strip()}")
+            write(f"[[{name}]]" if name == "source" else f"[{name}]")
+            for key, inner in table.model_fields.items():
+                _write_field(key, inner)
+    write(f"\n# {Settings.model_fields['skills'].description}")
+    write("# [skills.lights]\n# enabled = true")
+
+
+@app.command()
+def path(config: ConfigOption = None) -> None:
+    """Print the file the configuration comes from."""
+    typer.echo(config_path(config) or "(none: the defaults hold)")
+
+
+def _table(field: FieldInfo) -> type[Section] | None:
+    candidates = (field.annotation, *get_args(field.annotation))
+    return next((c for c in candidates if isinstance(c, type) and issubclass(c, Section)), None)
+
+
+def _write_field(name: str, field: FieldInfo) -> None:
+    for line in (field.description or "").splitlines():
+        typer.echo(f"# {line.strip()}")
+    default = field.get_default(call_default_factory=True)
+    typer.echo(f"# {name} =" if default is None else f"# {name} = {_toml(default)}")
+
+
+def _toml(value: Annotated[Any, "a setting"]) -> str:
+    if value is None:
+        return "(not set)"
+    if isinstance(value, bool | int | float):
+        return json.dumps(value)
+    if isinstance(value, tuple | list):
+        return "[" + ", ".join(_toml(v) for v in value) + "]"
+    return json.dumps(str(value), ensure_ascii=False)
