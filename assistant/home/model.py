@@ -77,7 +77,9 @@ class Device:
     `on, media (playing|paused|idle), volume (0-100), muted`; vacuum
     `vacuum (cleaning|docked|returning|paused|idle|error)`; sensor `value, unit`; binary_sensor
     `on, text`; number `value`; select `option`; person `location`; weather
-    `condition, temperature, unit`; todo_list `items`. A missing key means: not known.
+    `condition, temperature, unit`; todo_list `items`. Covers, valves and locks that say so also
+    have `moving (opening|closing|stopped|locking|unlocking|jammed)`; media players `source`. A
+    missing key means: not known.
     """
 
     id: str
@@ -87,13 +89,15 @@ class Device:
     area: str | None = None
     device_class: str | None = None
     capabilities: frozenset[str] = frozenset()
-    state: State = EMPTY_STATE
+    state: State = field(default_factory=lambda: EMPTY_STATE)
     available: bool = True
     exposed: bool = True
     risk: Risk | None = None
     """The owner's own risk class, over that of the action; None: the action's."""
     reports_state: bool = True
     """False for an optimistic device, which never says whether it obeyed."""
+    unreported: frozenset[str] = frozenset()
+    """State keys it takes commands for but never reports, though it reports others."""
     minimum: float | None = None
     maximum: float | None = None
     step: float | None = None
