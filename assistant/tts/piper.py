@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ class Piper:
 
     name: str
     language: str
-    engine: PiperVoice
+    engine: PiperVoice = field(repr=False)
     speed: float = 1.0
     volume: float = 0.9
 
