@@ -23,7 +23,7 @@ present() {
         pulseaudio) command_there pulseaudio ;;
         pulseaudio-utils) command_there pactl ;;
         systemd) command_there systemd-analyze ;;
-        python3*-venv) "$python" -c 'import ensurepip, venv' 2>/dev/null ;;
+        python3*-venv) "$python" -c 'import ensurepip, venv' 2>/dev/null ;; # by choose_venv
         *) die "setup.sh does not know how to find $1" ;;
     esac
 }
@@ -128,40 +128,42 @@ find_python() {
     die "no Python 3.11 or newer found. On Debian 12: apt-get install -y python3 python3-venv"
 }
 
-# Makes the virtual environment $1 with `python`, unless a working one is there.
-make_venv() {
-    if new_enough "$1/bin/python" && with_pip "$1/bin/python"; then return 0; fi
-    # Debian keeps the means of making one in a package of its own, named after the interpreter.
-    need_packages "$("$python" -c 'import sys
-print("python3-venv" if sys.executable == "/usr/bin/python3"
-      else "python3.%d-venv" % sys.version_info[1])')"
-    [ -z "$missing" ] || die "$python can't make a virtual environment without $missing"
-    say "Virtual environment: making $1"
-    "$python" -m venv --clear "$1" || die "$python could not make the virtual environment $1"
-}
-
 with_pip() {
     "$1" -c 'import pip' 2>/dev/null || "$1" -m ensurepip >/dev/null 2>&1
 }
 
-# Sets `venv` to the virtual environment to install into: the active one, else .venv.
-enter_venv() {
-    venv=
+# Sets `venv` to the virtual environment to install into, the active one or else .venv, and
+# `venv_package` to the Debian package that making it takes: empty if it is there already.
+choose_venv() {
+    venv_package=
     if [ -n "${VIRTUAL_ENV:-}" ]; then
-        if ! new_enough "$VIRTUAL_ENV/bin/python"; then
+        venv=$VIRTUAL_ENV
+        if ! new_enough "$venv/bin/python"; then
             note "the active virtual environment has no Python 3.11 or newer; using .venv instead"
-        elif ! [ -w "$VIRTUAL_ENV" ]; then
+        elif ! [ -w "$venv" ]; then
             note "the active virtual environment can't be written to; using .venv instead"
-        elif ! with_pip "$VIRTUAL_ENV/bin/python"; then
+        elif ! with_pip "$venv/bin/python"; then
             note "the active virtual environment has no pip; using .venv instead"
         else
-            venv=$VIRTUAL_ENV
+            return 0
         fi
     fi
-    if [ -z "$venv" ]; then
-        venv=$PWD/.venv
-        find_python
-        make_venv "$venv"
+    venv=$PWD/.venv
+    if new_enough "$venv/bin/python" && with_pip "$venv/bin/python"; then return 0; fi
+    find_python
+    # Debian keeps the means in a package of its own, named after the interpreter.
+    venv_package=$("$python" -c 'import sys
+print("python3-venv" if sys.executable == "/usr/bin/python3"
+      else "python3.%d-venv" % sys.version_info[1])')
+}
+
+# Makes `venv` if need be and enters it: sets `python` and PATH.
+enter_venv() {
+    if [ -n "$venv_package" ]; then
+        present "$venv_package" ||
+            die "$python can't make a virtual environment without $venv_package"
+        say "Virtual environment: making $venv"
+        "$python" -m venv --clear "$venv" || die "$python could not make $venv"
     fi
     python=$venv/bin/python
     PATH=$venv/bin:$PATH
