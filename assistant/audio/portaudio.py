@@ -29,7 +29,7 @@ STALL = 2.0
 """Seconds without a callback after which a stream is taken for dead and opened anew."""
 
 OPENING = 4.0
-"""The same for a stream just opened: some outputs take 1.5 s to begin."""
+"""The same for a stream just opened: some take 2 s to begin."""
 
 FIRST_RETRY, LAST_RETRY = 0.5, 30.0
 """Seconds between attempts at a device that is not there, doubled from first to last."""
@@ -150,7 +150,11 @@ class KeptStream:
                 self._down_told = False
                 _log.info("%s: works", self._what)
             self._on_up(self.stream)
-            while not self._ended and monotonic() - self._last_beat < STALL:
+            # A new output takes its first blocks at once and may then pause for as long as
+            # others take to begin.
+            while not self._ended and (
+                monotonic() - max(self._last_beat, since + OPENING - STALL) < STALL
+            ):
                 await self._news_within(STALL / 4)
             self._on_down()
         await _HOST.call(lambda: _HOST.close(self))
