@@ -1,0 +1,123 @@
+"""deploy/install and deploy/uninstall, below a folder and as a dry run."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def call(script: str, *arguments: str | Path, answer: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["sh", ROOT / "deploy" / script, *arguments],
+        input=answer,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def install(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    done = call("install", "--root", root, "--no-packages", "--no-models", *arguments)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def contents(root: Path) -> set[str]:
+    return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+
+
+INSTALLED = {
+    "etc/mimo-voice/assistant.toml",
+    "etc/systemd/system/mimo-voice.service",
+    "opt/mimo-voice/LICENSE",
+    "opt/mimo-voice/README.md",
+    "opt/mimo-voice/lib/backoff",
+}
+
+
+def test_installs_what_the_unit_names(tmp_path: Path) -> None:
+    install(tmp_path, "--language", "it")
+    assert contents(tmp_path) == INSTALLED
+    assert (tmp_path / "opt/mimo-voice/lib/backoff").stat().st_mode & stat.S_IXOTH
+    config = tmp_path / "etc/mimo-voice/assistant.toml"
+    assert stat.S_IMODE(config.stat().st_mode) == 0o640
+    assert stat.S_IMODE(config.parent.stat().st_mode) == 0o750
+    assert stat.S_IMODE((tmp_path / "var/lib/mimo-voice").stat().st_mode) == 0o750
+    assert tomllib.loads(config.read_text())["language"] == "it"
+
+
+def test_example_settings_are_settings(tmp_path: Path) -> None:
+    from assistant.config import load_settings
+
+    install(tmp_path)
+    config = tmp_path / "etc/mimo-voice/assistant.toml"
+    # The commented lines as well: they are there to be uncommented.
+    lines = config.read_text().splitlines()
+    config.write_text("\n".join(lines[:3] + [line.removeprefix("# ") for line in lines[5:]]))
+    settings = load_settings(config)
+    assert settings.mqtt.host == "broker.local"
+    assert settings.mqtt.ca_file == config.parent / "ca.crt"
+
+
+def test_a_second_run_keeps_the_configuration(tmp_path: Path) -> None:
+    install(tmp_path)
+    config = tmp_path / "etc/mimo-voice/assistant.toml"
+    config.write_text('language = "en" # mine\n')
+    done = install(tmp_path, "--language", "it")
+    assert config.read_text() == 'language = "en" # mine\n'
+    assert "is kept" in done.stdout
+
+
+def test_dry_run_changes_nothing_and_says_what_it_would_do(tmp_path: Path) -> None:
+    done = call("install", "--dry-run", "--root", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert contents(tmp_path) == set()
+    assert f"would run: install -D -m 0644 deploy/mimo-voice.service {tmp_path}" in done.stdout
+    assert "models fetch --language en" in done.stdout
+    for script in ("install", "uninstall"):
+        real = call(script, "--dry-run")
+        assert real.returncode == 0, real.stderr
+        assert "nothing was changed" in real.stdout
+
+
+def test_uninstall_keeps_what_is_yours(tmp_path: Path) -> None:
+    install(tmp_path)
+    memory = tmp_path / "var/lib/mimo-voice/memory"
+    memory.touch()
+    done = call("uninstall", "--root", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert contents(tmp_path) == {"etc/mimo-voice/assistant.toml", "var/lib/mimo-voice/memory"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "options", "gone"),
+    [("yes\n", (), True), ("no\n", (), False), ("", (), False), ("", ("--yes",), True)],
+    ids=["yes", "no", "nobody there", "--yes"],
+)
+def test_purge_asks_first(
+    tmp_path: Path, answer: str, options: tuple[str, ...], gone: bool
+) -> None:
+    install(tmp_path)
+    done = call("uninstall", "--root", tmp_path, "--purge", *options, answer=answer)
+    assert (done.returncode == 0) is gone
+    assert contents(tmp_path) == (set() if gone else INSTALLED)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--lnaguage", "it"], "unknown option --lnaguage"),
+        (["--language"], "--language needs a value"),
+        (["--language", "Italian", "--dry-run"], "two-letter code"),
+    ],
+)
+def test_wrong_arguments_are_refused(arguments: list[str], words: str) -> None:
+    done = call("install", *arguments)
+    assert done.returncode != 0
+    assert words in done.stderr
