@@ -1,0 +1,78 @@
+"""What was said last, one memory a source: questions of ours that wait for an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from assistant.home.model import Device, Home
+from assistant.understand.language import Language
+from assistant.understand.normal import squeeze
+from assistant.understand.plan import Plan, PlanKind, Speech
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A question of ours. Until `expires` (monotonic seconds) the next utterance may answer it."""
+
+    plan: Plan
+    """What a yes, or a choice, carries out: of kind ACT."""
+    expires: float
+    choices: tuple[str, ...] = ()
+    """Ids of the devices to choose from; none: the question wants yes or no."""
+
+
+@dataclass(slots=True)
+class Conversation:
+    """The state of one source's dialogue. Owned by whoever runs its turns."""
+
+    pending: Pending | None = None
+    recent: tuple[str, ...] = ()
+    """Devices of the last command: what "it" means."""
+
+
+def answer(
+    conversation: Conversation, text: str, home: Home, language: Language, now: float
+) -> Plan | None:
+    """The plan that `text` makes of the pending question; None: it is no answer to it.
+
+    Either way the question is over: it is asked again by whoever wants it again.
+    """
+    pending, conversation.pending = conversation.pending, None
+    if pending is None or now > pending.expires:
+        return None
+    said = squeeze(text)
+    if said in language.no:
+        return Plan(PlanKind.NOTHING, intent="no", skill="core", speech=Speech("core.cancelled"))
+    if not pending.choices:
+        return pending.plan if said in language.yes else None
+    chosen = _chosen(
+        said, [home.devices[i] for i in pending.choices if i in home.devices], home, language
+    )
+    if not chosen:
+        return None
+    ids = tuple(d.id for d in chosen)
+    actions = tuple(replace(action, devices=ids) for action in pending.plan.actions)
+    return replace(pending.plan, actions=actions)
+
+
+def _chosen(said: str, choices: Sequence[Device], home: Home, language: Language) -> list[Device]:
+    """Those of `choices` that every word of `said` fits: by name, alias or room."""
+    words = {w for w in said.split() if w not in language.articles and w not in language.dangling}
+    if not words:
+        return []
+    found = []
+    for device in choices:
+        area = home.area(device.area)
+        places = (area.name, *area.aliases) if area is not None else ()
+        known = {
+            w for name in (device.name, *device.aliases, *places) for w in squeeze(name).split()
+        }
+        if words <= known:
+            found.append(device)
+    named = [
+        d
+        for d in found
+        if any(squeeze(n) == " ".join(sorted(words, key=said.index)) for n in (d.name, *d.aliases))
+    ]
+    return named or found

@@ -1,0 +1,106 @@
+"""What understanding knows of each language, as data: one YAML file a language.
+
+A file holds, all of them in the plain spelling people use:
+
+`politeness`   openers and closers that change nothing ("could you", "please")
+`negation`     beginnings of sentences that forbid or deny, so nothing is to be done
+`articles`     words a name may be said with or without
+`plural`       pairs of regular expression and replacement that turn one number into the other
+`dangling`     words no complete sentence ends with
+`yes`, `no`    whole answers to a question of ours
+`verbs`        words people begin commands with, for the recogniser's bias
+`floor_forms`  other ways to say a floor's name, with {name} in them
+`joining`      words between two commands in one sentence
+`kinds`        kinds of devices: code -> {one, many}, each a hassil alternative
+`lists`        hassil lists every skill may use
+`rules`        hassil expansion rules every skill may use
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from assistant.errors import SkillError
+from assistant.understand.normal import squeeze
+
+_KEYS = frozenset(
+    ["politeness", "negation", "articles", "plural", "dangling", "yes", "no", "verbs", "floor_forms", "joining", "kinds", "lists", "rules"]
+)
+
+
+@dataclass(frozen=True)
+class Language:
+    """One language's data, checked, with its patterns compiled."""
+
+    code: str
+    opening: re.Pattern[str]
+    """Politeness at the beginning of a folded sentence."""
+    closing: re.Pattern[str]
+    negation: re.Pattern[str]
+    articles: frozenset[str]
+    plural: tuple[tuple[re.Pattern[str], str], ...]
+    dangling: frozenset[str]
+    yes: frozenset[str]
+    no: frozenset[str]
+    verbs: tuple[str, ...]
+    floor_forms: tuple[str, ...]
+    joining: re.Pattern[str]
+    kinds: Mapping[str, Mapping[str, str]]
+    lists: Mapping[str, Any]
+    rules: Mapping[str, str]
+
+    def numbers_of(self, name: str) -> tuple[str, ...]:
+        """`name` with its last word in the other number: "smart curtain" -> "smart curtains"."""
+        return tuple(
+            changed
+            for pattern, replacement in self.plural
+            if (changed := pattern.sub(replacement, name)) != name
+        )
+
+
+def languages() -> tuple[str, ...]:
+    """Codes of the languages there is data for."""
+    files = resources.files(__package__).iterdir()
+    return tuple(sorted(f.name[:-5] for f in files if f.name.endswith(".yaml")))
+
+
+@functools.cache
+def load_language(code: str) -> Language:
+    """The data of language `code`. Raises SkillError where there is none or it is malformed."""
+    file = resources.files(__package__) / f"{code}.yaml"
+    try:
+        data = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        known = ", ".join(languages())
+        raise SkillError(f"language {code!r} is not known; there are: {known}") from None
+    if missing := _KEYS - set(data):
+        raise SkillError(f"{file}: lacks {', '.join(sorted(missing))}")
+    return Language(
+        code=code,
+        opening=re.compile(rf"(?:(?:{_either(data['politeness']['opening'])})\s+)+"),
+        closing=re.compile(rf"(?:\s+(?:{_either(data['politeness']['closing'])}))+\s*$"),
+        negation=re.compile(rf"(?:.*\s)?(?:{'|'.join(data['negation'])})(?:\s|$)"),
+        articles=frozenset(data["articles"]),
+        plural=tuple((re.compile(pattern), other) for pattern, other in data["plural"]),
+        dangling=frozenset(data["dangling"]),
+        yes=frozenset(map(squeeze, data["yes"])),
+        no=frozenset(map(squeeze, data["no"])),
+        verbs=tuple(data["verbs"]),
+        floor_forms=tuple(data["floor_forms"]),
+        joining=re.compile(rf"\s+(?:{_either(data['joining'])})\s+"),
+        kinds=data["kinds"],
+        lists=data["lists"],
+        rules=data["rules"],
+    )
+
+
+def _either(phrases: list[str]) -> str:
+    longest_first = sorted(map(squeeze, phrases), key=len, reverse=True)
+    return "|".join(re.escape(phrase).replace(r"\ ", r"\s+") for phrase in longest_first)

@@ -1,0 +1,116 @@
+"""What the things of a home are called, in every form people say it, as lists for hassil."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from hassil.intents import SlotList, TextSlotList
+
+from assistant.home.model import DeviceType, Home
+from assistant.understand.language import Language
+from assistant.understand.normal import squeeze
+
+_TRAILING_NUMBER = re.compile(r" \d+$")
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names of one home in one language.
+
+    `ids` maps the slots `name`, `area` and `floor`, and the spoken form, to the ids meant.
+    `lists` are hassil's: `area`, `floor`, `any_name`, and `TYPE_name` for each type of device.
+    """
+
+    ids: Mapping[str, Mapping[str, tuple[str, ...]]]
+    lists: Mapping[str, SlotList]
+
+
+def names_of(home: Home, language: Language) -> Names:
+    """Collect the names of `home`. Costs milliseconds: keep the result while the home stays."""
+    by_type: dict[str, dict[str, bool]] = defaultdict(dict)
+    devices: dict[str, list[str]] = defaultdict(list)
+    area_names = {a.id: [squeeze(n) for n in (a.name, *a.aliases)] for a in home.areas}
+    for exact in (True, False):
+        for device in home.exposed():
+            for called in (device.name, *device.aliases):
+                plain = _without_articles(squeeze(called), language)
+                forms = (
+                    {plain, squeeze(called)}
+                    if exact
+                    else _loose_forms(plain, area_names.get(device.area or "", ()), language)
+                )
+                for form in forms:
+                    if not form:
+                        continue
+                    by_type[device.type].setdefault(form, exact)
+                    if device.id not in devices[form]:
+                        devices[form].append(device.id)
+    everything: dict[str, bool] = {}
+    for forms_of_type in by_type.values():
+        for form, exact in forms_of_type.items():
+            everything[form] = everything.get(form, False) or exact
+    areas = _place_names([(a.id, (a.name, *a.aliases)) for a in home.areas], (), language)
+    floors = _place_names(
+        [(f.id, (f.name, *f.aliases)) for f in home.floors], language.floor_forms, language
+    )
+    lists: dict[str, SlotList] = {
+        "area": _list("area", dict.fromkeys(areas, True)),
+        "floor": _list("floor", dict.fromkeys(floors, True)),
+        "any_name": _list("any_name", everything),
+    }
+    for kind in DeviceType:
+        lists[f"{kind}_name"] = _list(f"{kind}_name", by_type.get(kind, {}))
+    return Names(
+        {"name": {k: tuple(v) for k, v in devices.items()}, "area": areas, "floor": floors}, lists
+    )
+
+
+def _list(name: str, forms: Mapping[str, bool]) -> TextSlotList:
+    return TextSlotList.from_tuples(
+        ((form, form, {}, {"exact": exact}) for form, exact in forms.items()),
+        allow_template=False,
+        name=name,
+    )
+
+
+def _without_articles(name: str, language: Language) -> str:
+    words = name.split()
+    while len(words) > 1 and words[0] in language.articles:
+        words = words[1:]
+    return " ".join(words)
+
+
+def _loose_forms(name: str, area_names: Iterable[str], language: Language) -> set[str]:
+    """Other ways to say `name`: in the other number, spelt otherwise, without its room's name."""
+    forms = {name, name.replace("'", ""), name.replace("-", " "), name.replace("-", "")}
+    for area in area_names:
+        if name.startswith(area + " ") and len(name.split()) - len(area.split()) >= 2:
+            forms.add(name[len(area) + 1 :])
+    return forms | {other for form in forms for other in language.numbers_of(form)}
+
+
+def _place_names(
+    places: Iterable[tuple[str, Iterable[str]]], forms: Iterable[str], language: Language
+) -> dict[str, tuple[str, ...]]:
+    exact: dict[str, list[str]] = defaultdict(list)
+    loose: dict[str, list[str]] = defaultdict(list)
+    for place, called in places:
+        for name in map(squeeze, called):
+            plain = _without_articles(name, language)
+            exact[plain].append(place)
+            others = {plain.replace("'", ""), plain.replace("-", " "), *_joined(plain)}
+            others |= {squeeze(form.format(name=plain)) for form in forms}
+            # "the bedroom" means all of them where they are Bedroom 1, 2 and 3.
+            others.add(_TRAILING_NUMBER.sub("", plain))
+            for other in others:
+                if place not in loose[other]:
+                    loose[other].append(place)
+    return {name: tuple(ids) for name, ids in {**loose, **exact}.items() if name}
+
+
+def _joined(name: str) -> set[str]:
+    """ "living room" is written livingroom by some recognisers."""
+    return {name.replace(" ", "")} if name.count(" ") == 1 and not name[-1].isdigit() else set()

@@ -1,0 +1,41 @@
+"""One spelling for what is said and for what is written: lower case, no accents, no punctuation."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_KEPT_BETWEEN_DIGITS = re.compile(r"(?<=\d)[.,:](?=\d)")
+_LOOSE = re.compile(r"[.,;:!?¿¡\"“”„«»()…]")
+_APOSTROPHES = dict.fromkeys(map(ord, "’‘`´ʼ"), "'")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def fold(text: str) -> str:
+    """`text` in matching form, character for character as long as before.
+
+    The same length means that a span found in the folded text is the span in the original, from
+    which a song's title or a shopping list's item is taken with its capitals and accents.
+    """
+    kept = {match.start() for match in _KEPT_BETWEEN_DIGITS.finditer(text)}
+    letters = []
+    for place, letter in enumerate(text.translate(_APOSTROPHES)):
+        if (_LOOSE.match(letter) and place not in kept) or _CONTROL.match(letter):
+            letters.append(" ")
+            continue
+        base = unicodedata.normalize("NFD", letter)[0].lower()
+        letters.append(base if len(base) == 1 else letter)
+    return "".join(letters)
+
+
+def squeeze(text: str) -> str:
+    """`text` folded, with single spaces between its words: the key under which names are kept."""
+    return " ".join(fold(text).split())
+
+
+def fold_template(template: str) -> str:
+    """A sentence template without accents and capitals, as the folded text will have none."""
+    return "".join(
+        unicodedata.normalize("NFD", letter)[0].lower()
+        for letter in template.translate(_APOSTROPHES)
+    )

@@ -1,0 +1,299 @@
+"""From "the kitchen lights" to devices: who is meant by the slots of a sentence.
+
+Slots that name a target: `name` (a device's name), `kind` (what sort of thing: "light",
+"cover.blind", with "+" for several), `area`, `floor`, `here`, `everywhere`, `all`. Skills'
+handlers call `act`; questions call `find`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from assistant.home.action import Action, ParamValue
+from assistant.home.model import Device, DeviceType, Home
+from assistant.home.vocabulary import VOCABULARY
+from assistant.skill import Request
+from assistant.understand.normal import squeeze
+from assistant.understand.plan import Plan, PlanKind, Speech
+
+WINDOW_COVERS: Final = frozenset({"blind", "curtain", "shutter", "shade", "awning", "", "damper"})
+"""Classes of covers that people call by each other's names."""
+ONE_AT_A_TIME: Final = frozenset(
+    {DeviceType.LOCK, DeviceType.VALVE, DeviceType.MEDIA_PLAYER, DeviceType.CLIMATE}
+)
+"""Types of which a singular ("the door") is one device, and several are asked about."""
+_MOST_CHOICES: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The devices meant, or the plan that says why none could be determined."""
+
+    devices: tuple[Device, ...] = ()
+    problem: Plan | None = None
+
+
+def refuse(key: str, **values: Any) -> Plan:
+    """A plan that does nothing and says why."""
+    return Plan(PlanKind.REFUSE, speech=Speech(key, values))
+
+
+UNKNOWN: Final = Plan(PlanKind.UNKNOWN)
+
+
+def place_of(request: Request) -> frozenset[str] | None:
+    """Ids of the areas the sentence speaks of; None: of no place in particular.
+
+    "Everywhere" is all areas and None in it is not needed: callers test `everywhere` first.
+    """
+    slots, home = request.slots, request.home
+    areas: frozenset[str] | None = None
+    if "area" in slots:
+        areas = frozenset(request.names["area"].get(slots["area"], ()))
+    if "floor" in slots:
+        floors = request.names["floor"].get(slots["floor"], ())
+        on_floor = frozenset(a.id for a in home.areas if a.floor in floors)
+        areas = on_floor if areas is None else areas & on_floor
+    if areas is None and slots.get("here") and request.utterance.area:
+        areas = frozenset({request.utterance.area})
+    return areas
+
+
+def find(
+    request: Request,
+    types: Iterable[DeviceType],
+    *,
+    fits: Callable[[Device], bool] = lambda _: True,
+    prefer: Callable[[Device], bool] | None = None,
+    many: bool = False,
+) -> Found:
+    """The devices of `types` that the sentence means.
+
+    `fits` leaves out those for which the action makes no sense, unless they were named. `prefer`
+    breaks a tie where nothing was said (the player that plays). `many`: take all candidates
+    rather than ask which one.
+    """
+    wanted = tuple(types)
+    slots = request.slots
+    candidates = [d for d in request.home.exposed() if d.type in wanted]
+    areas = place_of(request)
+    if "name" in slots:
+        return _named(request, candidates, areas)
+    kind, several = parse_kind(slots.get("kind", ""))
+    candidates = of_kind(candidates, kind)
+    if not candidates:
+        return Found(problem=refuse("core.no_such_kind", kind=kind or str(wanted[0])))
+    if areas is not None:
+        inside = [d for d in candidates if d.area in areas and fits(d)]
+        if not inside:
+            key = (
+                "core.not_in_place"
+                if not any(d.area in areas for d in candidates)
+                else "core.cannot"
+            )
+            return Found(
+                problem=refuse(key, kind=kind or str(wanted[0]), place=place_name(request))
+            )
+        return _choose(request, inside, asked_for_all=True, several=several, prefer=prefer)
+    candidates = [d for d in candidates if fits(d)]
+    if not candidates:
+        return Found(problem=refuse("core.cannot", kind=kind or str(wanted[0]), place=""))
+    if slots.get("everywhere"):
+        return Found(tuple(candidates))
+    here = [d for d in candidates if d.area is not None and d.area == request.utterance.area]
+    if here:
+        return _choose(request, here, asked_for_all=True, several=several, prefer=prefer)
+    if slots.get("here"):
+        if request.utterance.area is None:
+            return Found(problem=_ask_place(candidates))
+        return Found(
+            problem=refuse(
+                "core.not_in_place", kind=kind or str(wanted[0]), place=place_name(request)
+            )
+        )
+    if len(candidates) == 1 or slots.get("all") or many:
+        return Found(tuple(candidates))
+    return _choose(request, candidates, asked_for_all=False, several=several, prefer=prefer)
+
+
+def _named(request: Request, candidates: Sequence[Device], areas: frozenset[str] | None) -> Found:
+    name = request.slots["name"]
+    ids = request.names["name"].get(name, ())
+    named = [d for d in candidates if d.id in ids]
+    exact = [d for d in named if name in spoken_names(d)]
+    named = exact or named
+    if not named:
+        return Found(problem=UNKNOWN)
+    if areas is not None:
+        # A device without a room may be anywhere: "the TV in the kitchen" still is not the one
+        # that stands in the living room.
+        inside = [d for d in named if d.area in areas] or [d for d in named if d.area is None]
+        if not inside:
+            problem = refuse(
+                "core.name_not_in_place", name=named[0].name, place=place_name(request)
+            )
+            return Found(problem=problem)
+        named = inside
+    if len(named) > 1 and request.utterance.area:
+        named = [d for d in named if d.area == request.utterance.area] or named
+    if len(named) > 1 and not request.slots.get("all"):
+        return Found(tuple(named), _ask_which(named, request.home))
+    return Found(tuple(named))
+
+
+def _choose(
+    request: Request,
+    candidates: Sequence[Device],
+    *,
+    asked_for_all: bool,
+    several: bool,
+    prefer: Callable[[Device], bool] | None,
+) -> Found:
+    """All of `candidates`, where that is what was meant; else the likeliest, or a question."""
+    if len(candidates) == 1 or request.slots.get("all"):
+        return Found(tuple(candidates))
+    one_at_a_time = any(
+        d.type in ONE_AT_A_TIME or d.device_class in ("garage", "gate") for d in candidates
+    )
+    if asked_for_all and (several or not one_at_a_time):
+        return Found(tuple(candidates))
+    if prefer is not None and (liked := [d for d in candidates if prefer(d)]) and len(liked) == 1:
+        return Found(tuple(liked))
+    if several or len(candidates) > _MOST_CHOICES:
+        return Found(tuple(candidates), _ask_place(candidates))
+    return Found(tuple(candidates), _ask_which(candidates, request.home))
+
+
+def _ask_which(candidates: Sequence[Device], home: Home) -> Plan:
+    labels = labels_of(candidates, home)
+    return Plan(
+        PlanKind.ASK,
+        speech=Speech("core.which_one", {"choices": labels}),
+        devices=tuple(d.id for d in candidates),
+    )
+
+
+def _ask_place(candidates: Sequence[Device]) -> Plan:
+    return Plan(
+        PlanKind.ASK, speech=Speech("core.which_place", {}), devices=tuple(d.id for d in candidates)
+    )
+
+
+def labels_of(devices: Sequence[Device], home: Home) -> tuple[str, ...]:
+    """What to call each of `devices` so that they can be told apart: names, or rooms."""
+    names = [d.name for d in devices]
+    if len(set(names)) == len(names):
+        return tuple(names)
+    return tuple(
+        f"{d.name} ({area.name})" if (area := home.area(d.area)) else d.name for d in devices
+    )
+
+
+def spoken_names(device: Device) -> frozenset[str]:
+    """Name and aliases as they are matched."""
+    return frozenset(squeeze(n) for n in (device.name, *device.aliases))
+
+
+def parse_kind(code: str) -> tuple[str, bool]:
+    """ "cover.blind+" -> ("cover.blind", True): the kind, and whether several were spoken of."""
+    return code.removesuffix("+"), code.endswith("+")
+
+
+def of_kind(devices: Iterable[Device], kind: str) -> list[Device]:
+    """Those of `devices` that people mean by `kind`."""
+    devices = list(devices)
+    if not kind or kind == "any":
+        return devices
+    family, _, wanted = kind.partition(".")
+    if family == "opening":
+        return [d for d in devices if _opens(d, wanted)]
+    same_type = [d for d in devices if d.type == family]
+    if not wanted:
+        return same_type
+    same_class = [d for d in same_type if d.device_class == wanted]
+    if same_class or family != "cover":
+        return same_class
+    if wanted in WINDOW_COVERS:
+        return [d for d in same_type if (d.device_class or "") in WINDOW_COVERS]
+    return [d for d in same_type if not d.device_class]
+
+
+def _opens(device: Device, wanted: str) -> bool:
+    if device.type == DeviceType.LOCK:
+        return wanted == "door"
+    classes = {
+        "door": {"door", "garage_door", "garage", "opening", "lock", "gate"},
+        "garage_door": {"garage_door", "garage"},
+        "window": {"window"},
+    }[wanted]
+    return (
+        device.type in (DeviceType.COVER, DeviceType.BINARY_SENSOR)
+        and device.device_class in classes
+    )
+
+
+def place_name(request: Request) -> str:
+    """The place the sentence names, as the home calls it; "" where none is named."""
+    home, slots = request.home, request.slots
+    for slot, places in (("area", home.areas), ("floor", home.floors)):
+        ids = request.names.get(slot, {}).get(slots.get(slot, ""), ())
+        if len(ids) == 1:
+            return next(p.name for p in places if p.id == ids[0])
+        if ids:
+            return str(slots[slot])
+    if slots.get("here") and (area := home.area(request.utterance.area)):
+        return area.name
+    return ""
+
+
+def act(
+    request: Request,
+    action: str,
+    types: Iterable[DeviceType],
+    params: Mapping[str, ParamValue] | None = None,
+    *,
+    prefer: Callable[[Device], bool] | None = None,
+    many: bool = False,
+    reply: str = "",
+) -> Plan:
+    """The plan to do `action` to the devices of `types` that the sentence means.
+
+    Of a group, those that can't do it are left out. `reply` is the skill's reply key; default:
+    the intent's name.
+    """
+    fits = VOCABULARY.spec(action).fits
+    found = find(request, types, fits=fits, prefer=prefer, many=many)
+    return carry(request, action, found, params, reply=reply)
+
+
+def carry(
+    request: Request,
+    action: str,
+    found: Found,
+    params: Mapping[str, ParamValue] | None = None,
+    *,
+    reply: str = "",
+) -> Plan:
+    """The plan to do `action` to what was `found`; a question keeps the action for the answer."""
+    values = {"place": place_name(request), **dict(params or {})}
+    speech = Speech(reply or request.intent, values)
+    ids = tuple(d.id for d in found.devices)
+    if found.problem is not None:
+        if found.problem.kind is not PlanKind.ASK:
+            return found.problem
+        return replace(found.problem, actions=(Action(action, ids, dict(params or {})),))
+    fits = VOCABULARY.spec(action).fits
+    able = tuple(d.id for d in found.devices if fits(d))
+    if not able:
+        return refuse("core.device_cannot", name=found.devices[0].name)
+    return Plan(PlanKind.ACT, actions=(Action(action, able, dict(params or {})),), speech=speech)
+
+
+def amount(request: Request) -> dict[str, ParamValue]:
+    """The parameters of a relative action: a direction, and the size where one was said."""
+    params: dict[str, ParamValue] = {"direction": request.slots["direction"]}
+    if "delta" in request.slots:
+        params["delta"] = request.slots["delta"]
+    return params

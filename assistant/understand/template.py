@@ -1,0 +1,302 @@
+"""The template path: whole sentences matched against the skills' templates, then their handlers.
+
+hassil (Apache-2.0) does the matching: its sentence format is what people who write custom
+sentences know already, and it needs no model and a few milliseconds. Only sentences that match
+from the first word to the last count, so a word like "not" that no template foresees leaves the
+sentence not understood rather than turned into its opposite.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hassil.errors import HassilError
+from hassil.intents import Intents, SlotList, WildcardSlotList
+from hassil.recognize import RecognizeResult, recognize_all
+
+from assistant.errors import SkillError
+from assistant.home.model import DeviceType, Home
+from assistant.skill import Request, Skill, Skills
+from assistant.understand.language import Language, load_language
+from assistant.understand.names import Names, names_of
+from assistant.understand.normal import fold, fold_template, squeeze
+from assistant.understand.plan import Plan, PlanKind, Speech, Utterance
+
+_log = logging.getLogger(__name__)
+
+_HOMES_KEPT = 8
+_MOST_CANDIDATES = 60
+_LONGEST = 400
+"""Letters of an utterance beyond which it is no command: 16 s of speech are about 250."""
+_PLACES = ("area", "floor")
+_SETTLED = frozenset({PlanKind.ACT, PlanKind.ANSWER, PlanKind.CHAT, PlanKind.NOTHING})
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    skill: Skill
+    intent: str
+    slots: Mapping[str, Any]
+    rank: tuple[int, int, int, int]
+    wildcards: int
+
+
+class TemplateUnderstanding:
+    """Understands what the skills' sentences say. Built once; homes are compiled as they come.
+
+    Raises SkillError when a skill's sentences can't be compiled (see `check`).
+    """
+
+    def __init__(self, skills: Skills) -> None:
+        self._skills = skills
+        self._intents: dict[str, Intents] = {}
+        self._names: OrderedDict[tuple[str, str, int], Names] = OrderedDict()
+
+    def understand(self, utterance: Utterance, home: Home, recent: tuple[str, ...] = ()) -> Plan:
+        """The plan for `utterance`; of kind UNKNOWN when no sentence matches.
+
+        Never raises for what people say, and knows only devices that are exposed.
+        """
+        text = utterance.text[:_LONGEST]
+        if not squeeze(text) or len(utterance.text) > _LONGEST:
+            return Plan(PlanKind.UNKNOWN, speech=Speech("core.not_understood", {"heard": text}))
+        language = load_language(utterance.language)
+        folded, start = _without_politeness(fold(text), language)
+        plan = self._match(utterance, text, folded, start, home, language)
+        if plan is not None:
+            return plan
+        if language.negation.match(" ".join(folded.split())):
+            return Plan(PlanKind.NOTHING, speech=Speech("core.nothing_done"))
+        refusal = self._match(utterance, text, folded, start, home, language, unknown_place=True)
+        if refusal is not None:
+            return refusal
+        return Plan(
+            PlanKind.UNKNOWN, score=0.0, speech=Speech("core.not_understood", {"heard": text})
+        )
+
+    def _match(
+        self,
+        utterance: Utterance,
+        text: str,
+        folded: str,
+        start: int,
+        home: Home,
+        language: Language,
+        unknown_place: bool = False,
+    ) -> Plan | None:
+        """The best plan of all matches; with `unknown_place`, only the refusal of a strange place.
+
+        A handler that can't resolve its target gives way to the next candidate, but never to one
+        with more free text in it: "play X on the TV in the kitchen" must not become a song title.
+        """
+        names = self.names(home, language)
+        lists: dict[str, SlotList] = dict(names.lists)
+        if unknown_place:
+            lists |= {place: WildcardSlotList(name=place) for place in _PLACES}
+        fallback: Plan | None = None
+        wildcards = 0
+        found = self._candidates(text, folded, start, lists, language)
+        for candidate in sorted(found, key=lambda c: c.rank)[:_MOST_CANDIDATES]:
+            if fallback is not None and candidate.wildcards > wildcards:
+                break
+            if unknown_place:
+                place = next((candidate.slots[p] for p in _PLACES if p in candidate.slots), None)
+                if place is None or not _is_place(str(place), language):
+                    continue
+                return Plan(
+                    PlanKind.REFUSE,
+                    intent=candidate.intent,
+                    skill=candidate.skill.name,
+                    speech=Speech("core.no_such_place", {"name": place}),
+                )
+            plan = _handle(candidate, utterance, home, names)
+            if plan.kind in _SETTLED:
+                return plan
+            if plan.kind is not PlanKind.UNKNOWN and fallback is None:
+                fallback, wildcards = plan, candidate.wildcards
+        return fallback
+
+    def _candidates(
+        self, text: str, folded: str, start: int, lists: dict[str, SlotList], language: Language
+    ) -> Iterator[_Candidate]:
+        seen = set()
+        intents = self.intents(language)
+        for result in recognize_all(folded, intents, slot_lists=lists, language=language.code):
+            skill_name, _, intent = result.intent.name.partition(".")
+            slots = _slots_of(result, text, start)
+            key = (result.intent.name, tuple(sorted((k, str(v)) for k, v in slots.items())))
+            if key in seen:
+                continue
+            seen.add(key)
+            free = [e for e in result.entities_list if e.is_wildcard]
+            inexact = sum(
+                not e.metadata["exact"]
+                for e in result.entities_list
+                if (e.metadata or {}).get("exact") is not None
+            )
+            kinds = "kind" in slots
+            rank = (
+                len(free),
+                sum(len(e.text) for e in free),
+                2 * inexact + kinds,
+                -result.text_chunks_matched,
+            )
+            yield _Candidate(self._skills.skills[skill_name], intent, slots, rank, len(free))
+
+    def names(self, home: Home, language: Language) -> Names:
+        """The names of `home`, built once for each revision of it."""
+        key = (language.code, home.id, home.revision)
+        if key not in self._names:
+            self._names[key] = names_of(home, language)
+            if len(self._names) > _HOMES_KEPT:
+                self._names.popitem(last=False)
+        self._names.move_to_end(key)
+        return self._names[key]
+
+    def intents(self, language: Language) -> Intents:
+        """All skills' sentences in `language`, compiled once."""
+        if language.code not in self._intents:
+            self._intents[language.code] = compile_intents(self._skills.skills.values(), language)
+        return self._intents[language.code]
+
+
+def compile_intents(skills: Iterable[Skill], language: Language) -> Intents:
+    """hassil's form of the skills' sentences; a skill's lists and rules are its own.
+
+    Raises SkillError naming the skill, the intent and the sentence that is not valid.
+    """
+    intents: dict[str, Any] = {}
+    for skill in skills:
+        data = skill.sentences.get(language.code)
+        if data is None:
+            continue
+        own_lists = {k: _folded_list(v) for k, v in data.get("lists", {}).items()}
+        own_rules = {k: fold_template(v) for k, v in data.get("expansion_rules", {}).items()}
+        for intent, body in data["intents"].items():
+            blocks = [
+                {
+                    "sentences": [fold_template(s) for s in block["sentences"]],
+                    "slots": block.get("slots", {}),
+                    "lists": own_lists,
+                    "expansion_rules": own_rules,
+                }
+                for block in body["data"]
+            ]
+            intents[f"{skill.name}.{intent}"] = {"data": blocks}
+    lists = {name: _folded_list(body) for name, body in language.lists.items()} | _kind_lists(
+        language
+    )
+    rules = {name: fold_template(body) for name, body in language.rules.items()}
+    free = {
+        name
+        for skill in skills
+        for name, body in skill.sentences.get(language.code, {}).get("lists", {}).items()
+        if body.get("wildcard")
+    }
+    try:
+        compiled = Intents.from_dict(
+            {
+                "language": language.code,
+                "intents": intents,
+                "lists": lists,
+                "expansion_rules": rules,
+            }
+        )
+        for name, intent in compiled.intents.items():
+            for block in intent.data:
+                block.wildcard_list_names.update(free)
+                try:
+                    parsed = block.sentences
+                except (HassilError, ValueError, AssertionError) as error:
+                    raise SkillError(
+                        f"skill {name.partition('.')[0]}: intent {name}: {error}"
+                    ) from error
+                for sentence in parsed:
+                    known = {**compiled.expansion_rules, **block.expansion_rules}
+                    sentence.get_required_clauses(known)
+        return compiled
+    except (HassilError, ValueError, AssertionError, KeyError, TypeError) as error:
+        raise SkillError(f"sentences in {language.code!r} can't be compiled: {error}") from error
+
+
+def _kind_lists(language: Language) -> dict[str, Any]:
+    """Lists of the words for kinds of devices: `TYPE_kind` for each type, `any_kind` for all."""
+    lists: dict[str, Any] = {f"{kind}_kind": {"values": []} for kind in DeviceType}
+    lists["any_kind"] = {"values": []}
+    for code, words in language.kinds.items():
+        for number, mark in (("one", ""), ("many", "+")):
+            for word in words[number].split("|"):
+                value = {"in": fold_template(word), "out": code + mark}
+                lists["any_kind"]["values"].append(value)
+                family = code.partition(".")[0]
+                if f"{family}_kind" in lists:
+                    lists[f"{family}_kind"]["values"].append(value)
+    return {name: body for name, body in lists.items() if body["values"]}
+
+
+def _folded_list(body: dict[str, Any]) -> dict[str, Any]:
+    if "values" not in body:
+        return body
+    values = [
+        {**v, "in": fold_template(str(v["in"]))}
+        if isinstance(v, dict)
+        else {"in": fold_template(str(v)), "out": v}
+        for v in body["values"]
+    ]
+    return {**body, "values": values}
+
+
+def _slots_of(result: RecognizeResult, text: str, start: int) -> dict[str, Any]:
+    slots: dict[str, Any] = {}
+    for entity in result.entities_list:
+        value = entity.value
+        if entity.is_wildcard and entity.text_span is not None:
+            begin, end = entity.text_span
+            value = text[start + begin : start + end].strip(" .,;:!?")
+        if isinstance(value, str) and not entity.is_wildcard:
+            value = value.strip()
+        slots[entity.name] = value
+    return slots
+
+
+def _handle(candidate: _Candidate, utterance: Utterance, home: Home, names: Names) -> Plan:
+    request = Request(
+        candidate.intent, candidate.slots, utterance, home, candidate.skill.options, names.ids
+    )
+    try:
+        plan = candidate.skill.handlers[candidate.intent](request)
+    except Exception as error:  # a skill is somebody else's code: it must not end the turn
+        _log.exception("skill %s failed at %s", candidate.skill.name, candidate.intent)
+        return Plan(
+            PlanKind.REFUSE,
+            skill=candidate.skill.name,
+            speech=Speech(
+                "core.skill_failed", {"skill": candidate.skill.name, "error": str(error)}
+            ),
+        )
+    speech = plan.speech
+    if speech is not None and "." not in speech.key:
+        speech = replace(speech, key=f"{candidate.skill.name}.{speech.key}")
+    return replace(plan, intent=candidate.intent, skill=candidate.skill.name, speech=speech)
+
+
+def _without_politeness(folded: str, language: Language) -> tuple[str, int]:
+    """`folded` without polite openers and closers, and how many letters went at the front."""
+    end = len(folded.rstrip())
+    start = len(folded) - len(folded.lstrip())
+    if (match := language.opening.match(folded, start)) and match.end() < end:
+        start = match.end()
+    body = folded[start:end]
+    if (match := language.closing.search(body)) and match.start() > 0:
+        body = body[: match.start()]
+    return body, start
+
+
+def _is_place(words: str, language: Language) -> bool:
+    """Whether `words` may be a place's name: short, and not merely an article."""
+    plain = squeeze(words).split()
+    return 0 < len(plain) <= 3 and not set(plain) <= language.articles | language.dangling

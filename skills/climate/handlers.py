@@ -1,0 +1,36 @@
+"""Heating and cooling."""
+
+from __future__ import annotations
+
+from assistant.home.model import DeviceType
+from assistant.skill import Request
+from assistant.understand.plan import Plan
+from assistant.understand.target import act, amount
+
+_CLIMATE = (DeviceType.CLIMATE,)
+
+
+def set_temperature(request: Request) -> Plan:
+    """ "Set the bedroom to 19 degrees"."""
+    params = {"temperature": request.slots["temperature"]}
+    return act(request, "set_temperature", _CLIMATE, params, many="kind" not in request.slots)
+
+
+def adjust_temperature(request: Request) -> Plan:
+    """ "A bit warmer"."""
+    return act(request, "adjust_temperature", _CLIMATE, amount(request))
+
+
+def set_mode(request: Request) -> Plan:
+    """ "Set the thermostat to heating"."""
+    return act(request, "set_mode", _CLIMATE, {"mode": request.slots["mode"]})
+
+
+def turn_on(request: Request) -> Plan:
+    """ "Turn on the heating"."""
+    return act(request, "turn_on", _CLIMATE)
+
+
+def turn_off(request: Request) -> Plan:
+    """ "Heating off"."""
+    return act(request, "turn_off", _CLIMATE)

@@ -1,0 +1,28 @@
+"""Time and date."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from assistant.skill import Request
+from assistant.understand.plan import Plan, PlanKind, Speech
+
+
+def time(request: Request) -> Plan:
+    """ "What time is it?"."""
+    now = _now(request)
+    values = {"hour": now.hour, "minute": now.minute}
+    return Plan(PlanKind.ANSWER, query="get_time", speech=Speech("time", values))
+
+
+def date(request: Request) -> Plan:
+    """ "What's the date?"."""
+    now = _now(request)
+    values = {"weekday": now.weekday(), "day": now.day, "month": now.month, "year": now.year}
+    return Plan(PlanKind.ANSWER, query="get_date", speech=Speech("date", values))
+
+
+def _now(request: Request) -> datetime:
+    """The local time at which the sentence was spoken."""
+    spoken = request.utterance.spoken_at
+    return datetime.fromtimestamp(spoken).astimezone() if spoken else datetime.now().astimezone()

@@ -1,0 +1,345 @@
+"""Questions about the state of the home. Nothing here ever actuates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from assistant.home.model import Device, DeviceType
+from assistant.skill import Request
+from assistant.understand.normal import squeeze
+from assistant.understand.plan import Plan, PlanKind, Speech
+from assistant.understand.target import (
+    UNKNOWN,
+    of_kind,
+    parse_kind,
+    place_name,
+    place_of,
+    refuse,
+    spoken_names,
+)
+
+# Binary sensors by class: what "on" and what "off" are called.
+_CLASS_STATES: Final[dict[str, tuple[str, str]]] = {
+    "battery": ("low", "normal"),
+    "battery_charging": ("charging", "not_charging"),
+    "cold": ("cold", "normal"),
+    "connectivity": ("connected", "disconnected"),
+    "door": ("open", "closed"),
+    "garage_door": ("open", "closed"),
+    "heat": ("hot", "normal"),
+    "lock": ("unlocked", "locked"),
+    "moisture": ("wet", "dry"),
+    "moving": ("moving", "not_moving"),
+    "opening": ("open", "closed"),
+    "plug": ("plugged_in", "unplugged"),
+    "power": ("powered", "unpowered"),
+    "presence": ("home", "away"),
+    "problem": ("problem", "normal"),
+    "running": ("running", "not_running"),
+    "safety": ("unsafe", "safe"),
+    "update": ("update_available", "up_to_date"),
+    "vibration": ("vibrating", "clear"),
+    "window": ("open", "closed"),
+}
+_DETECTORS: Final = frozenset(
+    ["carbon_monoxide", "gas", "light", "moisture", "motion", "occupancy", "presence", "problem", "smoke", "sound", "tamper", "vibration"]
+)
+_PLAIN: Final = frozenset({"on", "off"})
+# Sensor classes people do not tell apart by the word they use.
+_ALIKE: Final[dict[str, frozenset[str]]] = {
+    "pressure": frozenset({"pressure", "atmospheric_pressure"}),
+    "energy": frozenset({"energy", "energy_storage"}),
+    "power": frozenset({"power", "apparent_power", "reactive_power"}),
+    "volume": frozenset({"volume", "volume_storage", "water", "gas"}),
+    "water": frozenset({"water", "volume"}),
+    "speed": frozenset({"speed", "wind_speed", "data_rate"}),
+    "volatile_organic_compounds": frozenset(
+        {"volatile_organic_compounds", "volatile_organic_compounds_parts"}
+    ),
+}
+
+
+def state_code(device: Device) -> str:
+    """The state of `device` as one word of our own ("open", "low"); "unknown" when not known."""
+    state, kind = device.state, device.type
+    if kind in (DeviceType.COVER, DeviceType.VALVE):
+        position = state.get("position")
+        if not isinstance(position, int | float):
+            return "unknown"
+        return "open" if position > 0 else "closed"
+    if kind is DeviceType.LOCK:
+        return (
+            {True: "locked", False: "unlocked"}.get(state.get("locked") is True, "unknown")
+            if ("locked" in state)
+            else "unknown"
+        )
+    if kind is DeviceType.PERSON:
+        return str(state.get("location", "unknown"))
+    if kind is DeviceType.VACUUM:
+        return str(state.get("vacuum", "unknown"))
+    if kind is DeviceType.MEDIA_PLAYER and state.get("on", True) and "media" in state:
+        return str(state["media"])
+    on = state.get("on")
+    if not isinstance(on, bool):
+        return "unknown"
+    if kind is DeviceType.BINARY_SENSOR:
+        default = ("detected", "clear") if device.device_class in _DETECTORS else ("on", "off")
+        return _CLASS_STATES.get(device.device_class or "", default)[0 if on else 1]
+    return "on" if on else "off"
+
+
+def is_in(device: Device, code: str) -> bool | None:
+    """Whether `device` is in the state `code`; None: it never could be, or nobody knows."""
+    now = state_code(device)
+    if now == "unknown":
+        return None
+    state, kind = device.state, device.type
+    if code in _PLAIN:
+        if kind in (DeviceType.COVER, DeviceType.VALVE, DeviceType.LOCK, DeviceType.PERSON):
+            return None
+        on = state.get("on")
+        return None if not isinstance(on, bool) else on == (code == "on")
+    if code == "muted":
+        muted = state.get("muted")
+        return muted if isinstance(muted, bool) else None
+    if kind is DeviceType.BINARY_SENSOR:
+        if code in ("detected", "clear") and device.device_class in _DETECTORS:
+            return bool(state.get("on")) == (code == "detected")
+        pair = _CLASS_STATES.get(device.device_class or "")
+        return now == code if pair is not None and code in pair else None
+    if code in ("home", "away"):
+        if kind is not DeviceType.PERSON:
+            return None
+        return (now.casefold() == "home") == (code == "home")
+    if code in ("running", "not_running"):
+        if kind is DeviceType.VACUUM:
+            return (now == "cleaning") == (code == "running")
+        on = state.get("on")
+        if kind in (DeviceType.FAN, DeviceType.SWITCH, DeviceType.CLIMATE) and isinstance(on, bool):
+            return on == (code == "running")
+        return None
+    possible = {
+        DeviceType.COVER: {"open", "closed"},
+        DeviceType.VALVE: {"open", "closed"},
+        DeviceType.LOCK: {"locked", "unlocked"},
+        DeviceType.MEDIA_PLAYER: {"playing", "paused", "idle"},
+        DeviceType.VACUUM: {"cleaning", "docked", "paused", "idle"},
+    }.get(kind, set())
+    return now == code if code in possible else None
+
+
+def ask_state(request: Request) -> Plan:
+    """ "Is the window open?", "which lights are on?", "how many doors are locked?"."""
+    ask, code = request.slots["ask"], request.slots["state"]
+    devices = _meant(request)
+    if code == "exists":
+        return _answer(request, "count", devices, matching=devices, state=code)
+    known = [d for d in devices if is_in(d, code) is not None]
+    if not known:
+        # "Is there smoke?" where nothing smells it; "is the lamp locked?".
+        if devices and "name" in request.slots:
+            if all(state_code(d) == "unknown" for d in devices):
+                return _answer(request, "unknown", devices, matching=[], state=code)
+            return UNKNOWN
+        return UNKNOWN if not devices else refuse("nothing_like_it", state=code)
+    matching = [d for d in known if is_in(d, code)]
+    if ask == "the":
+        ask = "one" if len(known) == 1 else "all"
+    return _answer(request, ask, known, matching=matching, state=code)
+
+
+def what_state(request: Request) -> Plan:
+    """ "What is the state of the left curtain?", "how loud is the TV?"."""
+    devices = _meant(request)
+    attribute = request.slots.get("attribute", "state")
+    told = []
+    for device in devices:
+        value = device.state.get(attribute) if attribute != "state" else _own_value(device)
+        if value is None and attribute != "state":
+            continue
+        told.append((device, value))
+    if not told:
+        return UNKNOWN
+    speech = Speech(
+        "is_now",
+        {
+            "facts": [
+                {
+                    "name": device.name,
+                    "value": value,
+                    "state": state_code(device),
+                    "unit": device.state.get("unit", ""),
+                    "attribute": attribute,
+                }
+                for device, value in told
+            ]
+        },
+    )
+    return _plan("get_state", [d for d, _ in told], speech)
+
+
+def _own_value(device: Device) -> Any:
+    if device.type in (DeviceType.SENSOR, DeviceType.NUMBER):
+        return device.state.get("value")
+    if device.type is DeviceType.SELECT:
+        return device.state.get("option")
+    return None
+
+
+def measure(request: Request) -> Plan:
+    """ "What's the humidity in the bathroom?", "how much power are we using?"."""
+    wanted = request.slots.get("measure")
+    classes = _ALIKE.get(wanted or "", frozenset({wanted}))
+    sensors = [d for d in _meant(request) if d.type is DeviceType.SENSOR and "value" in d.state]
+    if wanted is not None:
+        of_class = [d for d in sensors if d.device_class in classes]
+        if not of_class and "name" not in request.slots:
+            return UNKNOWN
+        exactly = [d for d in of_class if d.device_class == wanted]
+        sensors = exactly or of_class or sensors
+    if not sensors:
+        return UNKNOWN
+    return _values("get_state", sensors)
+
+
+def temperature(request: Request) -> Plan:
+    """ "How warm is it in the bedroom?": thermostats first, then thermometers."""
+    devices = _meant(request)
+    if "name" not in request.slots and place_of(request) is None and request.utterance.area:
+        devices = [d for d in devices if d.area == request.utterance.area] or devices
+    thermostats = [
+        d
+        for d in devices
+        if d.type is DeviceType.CLIMATE and d.state.get("current_temperature") is not None
+    ]
+    if thermostats:
+        facts = [
+            {
+                "name": d.name,
+                "value": d.state["current_temperature"],
+                "unit": request.home.temperature_unit,
+            }
+            for d in thermostats
+        ]
+        return _plan("get_temperature", thermostats, Speech("measured", {"facts": facts}))
+    sensors = [
+        d
+        for d in devices
+        if d.type is DeviceType.SENSOR
+        and "value" in d.state
+        and (d.device_class == "temperature" or d.state.get("unit") in ("°C", "°F"))
+    ]
+    if not sensors:
+        return (
+            UNKNOWN
+            if "name" in request.slots
+            else refuse("no_thermometer", place=place_name(request))
+        )
+    return _values("get_temperature", sensors)
+
+
+def where_is(request: Request) -> Plan:
+    """ "Where is Ada?"."""
+    people = [d for d in _meant(request) if d.type is DeviceType.PERSON]
+    if not people:
+        return UNKNOWN
+    facts = [{"name": p.name, "location": _location(p)} for p in people]
+    return _plan("get_state", people, Speech("whereabouts", {"facts": facts}))
+
+
+def is_at(request: Request) -> Plan:
+    """ "Is Ada at work?"."""
+    people = [d for d in _meant(request) if d.type is DeviceType.PERSON]
+    if not people:
+        return UNKNOWN
+    there = squeeze(_location(people[0])) == squeeze(str(request.slots["zone"]))
+    values = {"name": people[0].name, "location": _location(people[0]), "there": there}
+    return _plan("get_state", people, Speech("is_there", values))
+
+
+def who_is(request: Request) -> Plan:
+    """ "Who is at home?"."""
+    code = request.slots["state"]
+    people = [d for d in request.home.exposed() if d.type is DeviceType.PERSON]
+    if code not in ("home", "away") or not people:
+        return UNKNOWN
+    names = [p.name for p in people if is_in(p, code)]
+    return _plan("get_state", people, Speech("who", {"names": names, "state": code}))
+
+
+def weather(request: Request) -> Plan:
+    """ "What's the weather like?"."""
+    stations = [d for d in request.home.exposed() if d.type is DeviceType.WEATHER]
+    if "name" in request.slots:
+        stations = [d for d in stations if d in _meant(request)]
+    if not stations:
+        return refuse("no_weather")
+    station = stations[0]
+    values = {
+        "name": station.name,
+        "condition": str(station.state.get("condition", "unknown")),
+        "temperature": station.state.get("temperature"),
+        "unit": station.state.get("unit", request.home.temperature_unit),
+        "several": len(stations) > 1,
+    }
+    return _plan("get_weather", [station], Speech("weather", values))
+
+
+def _meant(request: Request) -> list[Device]:
+    """The devices a question is about: by name, or by kind and place. None are left out as unfit."""
+    devices = request.home.exposed()
+    areas = place_of(request)
+    if "name" in request.slots:
+        name = request.slots["name"]
+        ids = request.names["name"].get(name, ())
+        named = [d for d in devices if d.id in ids]
+        exact = [d for d in named if name in spoken_names(d)]
+        named = exact or named
+        inside = [d for d in named if areas is not None and d.area in areas]
+        return inside or named
+    kind, _ = parse_kind(request.slots.get("kind", "any"))
+    if kind.startswith("cover.") and kind.partition(".")[2] in ("door", "window"):
+        kind = "opening." + kind.partition(".")[2]
+    elif kind == "lock":
+        kind = "opening.door"
+    devices = of_kind(devices, kind)
+    if areas is not None:
+        devices = [d for d in devices if d.area in areas]
+    return devices
+
+
+def _answer(
+    request: Request, ask: str, devices: Sequence[Device], *, matching: Sequence[Device], state: str
+) -> Plan:
+    kind, _ = parse_kind(request.slots.get("kind", "any"))
+    values = {
+        "names": [d.name for d in matching],
+        "others": [{"name": d.name, "state": state_code(d)} for d in devices if d not in matching],
+        "name": devices[0].name if devices else "",
+        "now": state_code(devices[0]) if devices else "unknown",
+        "count": len(matching),
+        "total": len(devices),
+        "state": state,
+        "kind": kind,
+        "place": place_name(request),
+        "yes": bool(matching) if ask != "all" else len(matching) == len(devices),
+    }
+    return _plan("get_state", devices, Speech(f"ask_{ask}", values))
+
+
+def _values(query: str, sensors: Sequence[Device]) -> Plan:
+    facts = [
+        {"name": d.name, "value": d.state["value"], "unit": d.state.get("unit", "")}
+        for d in sensors
+    ]
+    return _plan(query, sensors, Speech("measured", {"facts": facts}))
+
+
+def _plan(query: str, devices: Sequence[Device], speech: Speech) -> Plan:
+    ids = tuple(d.id for d in devices)
+    return Plan(PlanKind.ANSWER, query=query, devices=ids, speech=speech)
+
+
+def _location(person: Device) -> str:
+    return str(person.state.get("location", "unknown"))
