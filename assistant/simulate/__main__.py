@@ -80,7 +80,7 @@ async def _run(home: VirtualHome) -> None:
             state = ", ".join(f"{key} {value}" for key, value in appliance.state().items())
             table.add_row(appliance.area, appliance.name, state, appliance.id)
         CONSOLE.print(table)
-        await asyncio.Event().wait()
+        await home.ended()
 
 
 if __name__ == "__main__":

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Self
 
@@ -96,7 +97,8 @@ class VirtualHome:
         self._announced = asyncio.Event()
         self._client: aiomqtt.Client | None = None
         self._last_error = ""
-        self._stack = AsyncExitStack()
+        self._life: asyncio.Task[None] | None = None
+        self._leaving = False
 
     # ------------------------------------------------------------- what a test or demo asks
 
@@ -175,25 +177,35 @@ class VirtualHome:
     # ------------------------------------------------------------- life
 
     async def __aenter__(self) -> Self:
-        group = await self._stack.enter_async_context(asyncio.TaskGroup())
-        tasks = [group.create_task(self._work(device)) for device in self._orders]
-        tasks.append(group.create_task(self._stay_connected()))
-        self._stack.callback(lambda: [task.cancel() for task in tasks])
+        self._life = asyncio.create_task(self._live(), name="virtual-home")
+        announced = asyncio.create_task(self._announced.wait())
         try:
-            async with asyncio.timeout(self._patience):
-                await self._announced.wait()
-        except TimeoutError:
-            await self._stack.aclose()
-            raise MqttError(
-                f"no broker takes the virtual home at {self._host}:{self._port} "
-                f"({self._last_error or 'no answer'}); start one, or name another host and port"
-            ) from None
+            done, _ = await asyncio.wait(
+                (self._life, announced), timeout=self._patience, return_when="FIRST_COMPLETED"
+            )
+            if not done:
+                raise MqttError(
+                    f"no broker takes the virtual home at {self._host}:{self._port} "
+                    f"({self._last_error or 'no answer'}); start one, or name another host and port"
+                )
+            if self._life in done:
+                await self._life
         except BaseException:
-            await self._stack.aclose()
+            await self._leave()
             raise
+        finally:
+            announced.cancel()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        await self._leave()
+
+    async def ended(self) -> None:
+        """Wait for an end that nobody asked for; raises what caused it."""
+        if self._life is not None:
+            await asyncio.shield(self._life)
+
+    async def _leave(self) -> None:
         try:
             if self._client is not None:
                 for topic, payload in self._parting_words().items():
@@ -201,7 +213,11 @@ class VirtualHome:
         except aiomqtt.MqttError as error:
             LOG.warning("the virtual home could not say goodbye: %s", error)
         finally:
-            await self._stack.aclose()
+            self._leaving = True
+            if self._life is not None:
+                self._life.cancel()
+                with suppress(asyncio.CancelledError):
+                    await self._life
 
     def _parting_words(self) -> dict[str, str]:
         if not self._leave_no_trace:
@@ -209,13 +225,23 @@ class VirtualHome:
         announced = announcements(list(self._appliances.values()), self._topics)
         return removals([*announced, *self._reports(), self._topics.bridge])
 
+    async def _live(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for device in self._orders:
+                group.create_task(self._work(device))
+            group.create_task(self._stay_connected())
+
     async def _stay_connected(self) -> None:
         shortest, longest = RETRY_SECONDS
         delay = shortest
-        while True:
+        # Python 3.11's wait_for, which aiomqtt uses, now and then swallows a cancellation: hence
+        # the flag, and no timeout (which is what it is used for) where messages are published.
+        while not self._leaving:
             try:
                 async with self._new_client() as client:
                     delay = shortest
+                    if self._leaving:
+                        break
                     self._client = client
                     async with asyncio.TaskGroup() as group:
                         group.create_task(self._listen(client))
@@ -244,16 +270,17 @@ class VirtualHome:
 
     async def _speak(self, client: aiomqtt.Client) -> None:
         """Announce everything, then report what changes."""
-        await client.subscribe([(self._topics.commands, 1), (self._topics.birth, 0)])
+        filters = [(self._topics.commands, 1), (self._topics.birth, 0)]
+        await client.subscribe(filters, timeout=math.inf)
         await self._announce(client)
-        await client.publish(self._topics.bridge, ONLINE, qos=1, retain=True)
+        await _retain(client, self._topics.bridge, ONLINE)
         self._sent.clear()
         while True:
             self._unreported.clear()
             for topic, payload in self._reports().items():
                 if self._sent.get(topic) != payload:
                     self._sent[topic] = payload
-                    await client.publish(topic, payload, qos=1, retain=True)
+                    await _retain(client, topic, payload)
             self._announced.set()
             await self._unreported.wait()
 
@@ -340,3 +367,7 @@ class VirtualHome:
         self._unreported.set()
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
+
+
+async def _retain(client: aiomqtt.Client, topic: str, payload: str) -> None:
+    await client.publish(topic, payload, qos=1, retain=True, timeout=math.inf)
