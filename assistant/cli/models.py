@@ -11,7 +11,7 @@ from rich.table import Table
 from assistant.cli.options import ConfigOption, LanguageOption, log_to_terminal, settings_from
 from assistant.errors import ModelError
 from assistant.models.bars import bars
-from assistant.models.catalogue import CATALOGUE, Model, UrlOrigin, find, speech_defaults
+from assistant.models.catalogue import CATALOGUE, Model, find, speech_defaults
 from assistant.models.fetch import ensure
 from assistant.models.store import installed, path_of, read_manifest
 from assistant.models.store import remove as remove_model
@@ -25,17 +25,14 @@ NamesArgument = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...")]
 @app.command("list")
 def list_models() -> None:
     """List the models that are known, and which of them are installed."""
-    table = Table("name", "for", "languages", "download", "licence", "installed", "what it is")
+    table = Table("name", "installed", "download", "what it is", box=None, pad_edge=False)
     for model in CATALOGUE:
         languages = ", ".join(model.languages[:4]) + (", …" if len(model.languages) > 4 else "")
         table.add_row(
             model.name,
-            model.kind,
-            languages or "any",
-            f"{model.download_size / 1e6:.0f} MB",
-            model.licence,
             _state(model),
-            model.about,
+            f"{model.download_size / 1e6:.0f} MB",
+            f"{model.about}\n[dim]{languages or 'any language'} · {model.licence}[/]",
         )
     Console().print(table)
 
@@ -57,7 +54,11 @@ def fetch(
         for name in wanted:
             there = installed(name)
             folder = ensure(name, progress=progress)
-            console.print(f"{name}: {'is installed' if there else 'installed'} in {folder}")
+            console.print(
+                f"{name}: {'is installed' if there else 'installed'} in {folder}",
+                soft_wrap=True,
+                highlight=False,
+            )
 
 
 @app.command()
@@ -93,7 +94,5 @@ def _state(model: Model) -> str:
     if installed(model.name):
         return "yes"
     if read_manifest(model) is not None:
-        return "damaged or outdated"
-    if isinstance(model.origin, UrlOrigin) and model.origin.sha256 is None:
-        return "no (nobody vouches for it)"
+        return "damaged\nor outdated"
     return "no"

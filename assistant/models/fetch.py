@@ -158,10 +158,12 @@ def _from_url(
             f"{origin.url} has SHA-256 {actual}, not {whose} {expected}; it was damaged on its "
             "way or replaced, and is not installed"
         )
-    files = unpack(archive, content, folder=None, max_bytes=4 * model.installed_size)
+    try:
+        files = unpack(archive, content, folder=None, max_bytes=4 * model.installed_size)
+    finally:
+        archive.unlink()
     if expected is None:
         _pin(model, actual)
-    archive.unlink()
     return files
 
 

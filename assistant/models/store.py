@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from assistant.errors import ModelError
-from assistant.models.catalogue import CATALOGUE, Model, UrlOrigin, find
+from assistant.models.catalogue import Model, UrlOrigin, find
 from assistant.paths import directories
 
 MANIFEST = "manifest.json"
@@ -55,11 +55,6 @@ def path_of(name: str) -> Path:
             f"model {name} is not installed; fetch it with: assistant models fetch {name}"
         )
     return folder_of(model)
-
-
-def installed_models() -> tuple[Model, ...]:
-    """Entries of the catalogue that are installed."""
-    return tuple(model for model in CATALOGUE if _complete(model))
 
 
 def verify(name: str) -> tuple[str, ...]:
