@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import stat
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
@@ -13,6 +15,8 @@ from assistant.models.store import StoredFile
 
 _MAX_ENTRIES = 10_000
 _BLOCK = 1 << 20
+# What zipfile raises on damage, besides its own error (UnicodeDecodeError is a ValueError).
+_UNSOUND = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError)
 
 
 def unpack(
@@ -35,7 +39,7 @@ def unpack(
         with zipfile.ZipFile(archive) as content:
             wanted = _select(content, folder, files, max_bytes)
             return {name: _extract(content, info, target, name) for name, info in wanted.items()}
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except _UNSOUND as error:
         raise ModelError(f"{archive.name} is not a sound zip archive: {error}") from error
 
 
@@ -84,6 +88,8 @@ def _check(info: zipfile.ZipInfo) -> None:
         raise ModelError(f"archive entry {name!r} leaves its folder; the archive is refused")
     if ":" in parts[0]:
         raise ModelError(f"archive entry {name!r} has a drive letter; the archive is refused")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ModelError(f"archive entry {name!r} is packed in an unusual way; it is refused")
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise ModelError(
