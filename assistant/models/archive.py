@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import stat
 import struct
@@ -40,6 +41,10 @@ def unpack(
             wanted = _select(content, folder, files, max_bytes)
             return {name: _extract(content, info, target, name) for name, info in wanted.items()}
     except _UNSOUND as error:
+        raise ModelError(f"{archive.name} is not a sound zip archive: {error}") from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # an offset before the start
+            raise
         raise ModelError(f"{archive.name} is not a sound zip archive: {error}") from error
 
 
