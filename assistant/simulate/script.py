@@ -60,15 +60,7 @@ DEMO: Final = (
 )
 """The demo: said one after the other to one home."""
 
-_ALL_LIGHTS: Final = (
-    "light.living_room_light",
-    "light.floor_lamp",
-    "light.kitchen_light",
-    "light.hall_light",
-    "light.bedroom_light",
-    "light.bedside_lamp",
-    "light.bathroom_light",
-)
+_UPSTAIRS: Final = ("light.bedroom_light", "light.bedside_lamp", "light.bathroom_light")
 
 THIRTY: Final = (
     ScriptedTurn("turn on the kitchen light", {"light.kitchen_light": {"on": True}}),
@@ -108,9 +100,9 @@ THIRTY: Final = (
     ),
     ScriptedTurn("turn on the lights in the bathroom", {"light.bathroom_light": {"on": True}}),
     ScriptedTurn(
-        "turn off all the lights",
-        {light: {"on": False} for light in _ALL_LIGHTS},
-        before={light: {"on": True} for light in _ALL_LIGHTS},
+        "turn off all the lights upstairs",
+        {light: {"on": False} for light in _UPSTAIRS},
+        before={light: {"on": True} for light in _UPSTAIRS},
     ),
     ScriptedTurn("open the bedroom blinds", {"cover.bedroom_blinds": {"position": 100}}),
     ScriptedTurn("close the living room blinds", {"cover.living_room_blinds": {"position": 0}}),

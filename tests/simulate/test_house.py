@@ -97,7 +97,10 @@ def test_expectations(
 
 def test_shortfalls_name_what_is_missing() -> None:
     states: dict[str, State] = {"light.a": {"on": False, "brightness": 10}}
-    expected: Expected = {"light.a": {"on": True, "brightness": Between(9, 11)}, "light.b": {"on": True}}
+    expected: Expected = {
+        "light.a": {"on": True, "brightness": Between(9, 11)},
+        "light.b": {"on": True},
+    }
     assert shortfalls(states, expected) == [
         "light.a on is False, not True",
         "light.b is not there",
