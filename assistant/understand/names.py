@@ -70,7 +70,7 @@ def names_of(home: Home, language: Language) -> Names:
 
 def _list(name: str, forms: Mapping[str, bool]) -> TextSlotList:
     return TextSlotList.from_tuples(
-        ((form, form, {}, {"exact": exact}) for form, exact in forms.items()),
+        ((form + " ", form, {}, {"exact": exact}) for form, exact in forms.items()),
         allow_template=False,
         name=name,
     )

@@ -10,20 +10,19 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hassil.errors import HassilError
 from hassil.intents import Intents, SlotList, WildcardSlotList
 from hassil.recognize import RecognizeResult, recognize_all
 
-from assistant.errors import SkillError
-from assistant.home.model import DeviceType, Home
+from assistant.home.model import Home
 from assistant.skill import Request, Skill, Skills
+from assistant.understand.compile import compile_intents
 from assistant.understand.language import Language, load_language
 from assistant.understand.names import Names, names_of
-from assistant.understand.normal import fold, fold_template, squeeze
+from assistant.understand.normal import fold, squeeze
 from assistant.understand.plan import Plan, PlanKind, Speech, Utterance
 
 _log = logging.getLogger(__name__)
@@ -162,92 +161,6 @@ class TemplateUnderstanding:
         if language.code not in self._intents:
             self._intents[language.code] = compile_intents(self._skills.skills.values(), language)
         return self._intents[language.code]
-
-
-def compile_intents(skills: Iterable[Skill], language: Language) -> Intents:
-    """hassil's form of the skills' sentences; a skill's lists and rules are its own.
-
-    Raises SkillError naming the skill, the intent and the sentence that is not valid.
-    """
-    intents: dict[str, Any] = {}
-    for skill in skills:
-        data = skill.sentences.get(language.code)
-        if data is None:
-            continue
-        own_lists = {k: _folded_list(v) for k, v in data.get("lists", {}).items()}
-        own_rules = {k: fold_template(v) for k, v in data.get("expansion_rules", {}).items()}
-        for intent, body in data["intents"].items():
-            blocks = [
-                {
-                    "sentences": [fold_template(s) for s in block["sentences"]],
-                    "slots": block.get("slots", {}),
-                    "lists": own_lists,
-                    "expansion_rules": own_rules,
-                }
-                for block in body["data"]
-            ]
-            intents[f"{skill.name}.{intent}"] = {"data": blocks}
-    lists = {name: _folded_list(body) for name, body in language.lists.items()} | _kind_lists(
-        language
-    )
-    rules = {name: fold_template(body) for name, body in language.rules.items()}
-    free = {
-        name
-        for skill in skills
-        for name, body in skill.sentences.get(language.code, {}).get("lists", {}).items()
-        if body.get("wildcard")
-    }
-    try:
-        compiled = Intents.from_dict(
-            {
-                "language": language.code,
-                "intents": intents,
-                "lists": lists,
-                "expansion_rules": rules,
-            }
-        )
-        for name, intent in compiled.intents.items():
-            for block in intent.data:
-                block.wildcard_list_names.update(free)
-                try:
-                    parsed = block.sentences
-                except (HassilError, ValueError, AssertionError) as error:
-                    raise SkillError(
-                        f"skill {name.partition('.')[0]}: intent {name}: {error}"
-                    ) from error
-                for sentence in parsed:
-                    known = {**compiled.expansion_rules, **block.expansion_rules}
-                    sentence.get_required_clauses(known)
-        return compiled
-    except (HassilError, ValueError, AssertionError, KeyError, TypeError) as error:
-        raise SkillError(f"sentences in {language.code!r} can't be compiled: {error}") from error
-
-
-def _kind_lists(language: Language) -> dict[str, Any]:
-    """Lists of the words for kinds of devices: `TYPE_kind` for each type, `any_kind` for all."""
-    lists: dict[str, Any] = {f"{kind}_kind": {"values": []} for kind in DeviceType}
-    lists["any_kind"] = {"values": []}
-    for code, words in language.kinds.items():
-        for number, mark in (("one", ""), ("many", "+")):
-            for word in words[number].split("|"):
-                value = {"in": fold_template(word), "out": code + mark}
-                lists["any_kind"]["values"].append(value)
-                family = code.partition(".")[0]
-                if f"{family}_kind" in lists:
-                    lists[f"{family}_kind"]["values"].append(value)
-    return {name: body for name, body in lists.items() if body["values"]}
-
-
-def _folded_list(body: dict[str, Any]) -> dict[str, Any]:
-    if "values" not in body:
-        return body
-    values = [
-        {**v, "in": fold_template(str(v["in"]))}
-        if isinstance(v, dict)
-        else {"in": fold_template(str(v)), "out": v}
-        for v in body["values"]
-    ]
-    return {**body, "values": values}
 
 
 def _slots_of(result: RecognizeResult, text: str, start: int) -> dict[str, Any]:

@@ -43,7 +43,20 @@ _CLASS_STATES: Final[dict[str, tuple[str, str]]] = {
     "window": ("open", "closed"),
 }
 _DETECTORS: Final = frozenset(
-    ["carbon_monoxide", "gas", "light", "moisture", "motion", "occupancy", "presence", "problem", "smoke", "sound", "tamper", "vibration"]
+    [
+        "carbon_monoxide",
+        "gas",
+        "light",
+        "moisture",
+        "motion",
+        "occupancy",
+        "presence",
+        "problem",
+        "smoke",
+        "sound",
+        "tamper",
+        "vibration",
+    ]
 )
 _PLAIN: Final = frozenset({"on", "off"})
 # Sensor classes people do not tell apart by the word they use.

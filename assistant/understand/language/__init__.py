@@ -31,7 +31,21 @@ from assistant.errors import SkillError
 from assistant.understand.normal import squeeze
 
 _KEYS = frozenset(
-    ["politeness", "negation", "articles", "plural", "dangling", "yes", "no", "verbs", "floor_forms", "joining", "kinds", "lists", "rules"]
+    [
+        "politeness",
+        "negation",
+        "articles",
+        "plural",
+        "dangling",
+        "yes",
+        "no",
+        "verbs",
+        "floor_forms",
+        "joining",
+        "kinds",
+        "lists",
+        "rules",
+    ]
 )
 
 

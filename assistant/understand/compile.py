@@ -1,0 +1,236 @@
+"""The skills' sentences, compiled so that matching one utterance takes milliseconds.
+
+hassil tries the branches of an alternative one after the other, and templates in lists likewise.
+Here every part of a template that holds literal words alone is written out and becomes a list of
+its own, which hassil looks up in a trie: the same sentences match, in a fraction of the time.
+Such a part, like every value of a list, ends where a word ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from hassil.errors import HassilError
+from hassil.expression import (
+    Alternative,
+    Expression,
+    ListReference,
+    Permutation,
+    RuleReference,
+    Sentence,
+    Sequence,
+    TextChunk,
+)
+from hassil.intents import IntentData, Intents, SlotList, TextSlotList
+from hassil.parse_expression import parse_sentence
+from hassil.sample import sample_expression
+
+from assistant.errors import SkillError
+from assistant.home.model import DeviceType
+from assistant.skill import Skill
+from assistant.understand.language import Language
+from assistant.understand.normal import fold_template
+
+_MOST_VARIANTS: Final = 4000
+_DEEPEST: Final = 60
+_MALFORMED: Final = (HassilError, ValueError, AssertionError, KeyError, TypeError, AttributeError)
+"""What hassil raises at malformed sentences, lists and rules."""
+
+
+def compile_intents(skills: Iterable[Skill], language: Language) -> Intents:
+    """hassil's form of the skills' sentences in `language`; lists and rules are each skill's own.
+
+    Raises SkillError naming the skill, the intent and what is wrong with which sentence.
+    """
+    shared = {name: fold_template(body) for name, body in language.rules.items()}
+    try:
+        shared_lists = {name: word_list(name, body) for name, body in language.lists.items()}
+    except _MALFORMED as error:
+        raise SkillError(f"language {language.code!r}: {error}") from error
+    shared_lists |= _kind_lists(language)
+    intents: dict[str, Any] = {}
+    compiled = Intents.from_dict({"language": language.code, "intents": {}})
+    compiled.slot_lists.update(shared_lists)
+    for skill in skills:
+        data = skill.sentences.get(language.code)
+        if data is None:
+            continue
+        where = f"skill {skill.name}, sentences/{language.code}.yaml"
+        try:
+            rules = {
+                name: parse_sentence(body, keep_text=True)
+                for name, body in {
+                    **shared,
+                    **{k: fold_template(v) for k, v in data.get("expansion_rules", {}).items()},
+                }.items()
+            }
+            own_lists = {k: word_list(k, v) for k, v in data.get("lists", {}).items()}
+        except _MALFORMED as error:
+            raise SkillError(f"{where}: {error}") from error
+        free = {k for k, v in data.get("lists", {}).items() if v.get("wildcard")}
+        for intent, body in data["intents"].items():
+            name = f"{skill.name}.{intent}"
+            intents[name] = {
+                "data": [
+                    {
+                        "sentences": [fold_template(s) for s in block["sentences"]],
+                        "slots": block.get("slots", {}),
+                    }
+                    for block in body["data"]
+                ]
+            }
+            made = Intents.from_dict(
+                {"language": language.code, "intents": {name: intents[name]}}
+            ).intents[name]
+            for block in made.data:
+                block.slot_lists.update(own_lists)
+                block.wildcard_list_names.update(free)
+                _prepare(block, rules, f"{where}: intent {intent!r}")
+            compiled.intents[name] = made
+    return compiled
+
+
+def word_list(name: str, body: Mapping[str, Any]) -> SlotList:
+    """A list of a sentence file; templates among its values are written out."""
+    if "values" not in body:
+        made = Intents.from_dict({"language": "", "intents": {}, "lists": {name: dict(body)}})
+        return made.slot_lists[name]
+    pairs: list[tuple[str, Any]] = []
+    for value in body["values"]:
+        said, meant = (value["in"], value.get("out")) if isinstance(value, dict) else (value, value)
+        template = parse_sentence(fold_template(str(said))).expression
+        forms = _variants(template, {})
+        if forms is None:
+            raise ValueError(f"list {name!r}: {said!r} says more than {_MOST_VARIANTS} things")
+        pairs += [(form + " ", meant) for form in sorted(forms) if form]
+    return TextSlotList.from_tuples(pairs, allow_template=False, name=name)
+
+
+def _kind_lists(language: Language) -> dict[str, SlotList]:
+    """Lists of the words for kinds of devices: `TYPE_kind` for each type, `any_kind` for all."""
+    pairs: dict[str, list[tuple[str, str]]] = {f"{kind}_kind": [] for kind in DeviceType}
+    pairs["any_kind"] = []
+    for code, words in language.kinds.items():
+        for number, mark in (("one", ""), ("many", "+")):
+            for word in words[number].split("|"):
+                pair = (fold_template(word) + " ", code + mark)
+                pairs["any_kind"].append(pair)
+                family = f"{code.partition('.')[0]}_kind"
+                if family in pairs:
+                    pairs[family].append(pair)
+    return {
+        name: TextSlotList.from_tuples(found, allow_template=False, name=name)
+        for name, found in pairs.items()
+        if found
+    }
+
+
+def _prepare(block: IntentData, rules: dict[str, Sentence], where: str) -> None:
+    """Parse the sentences of `block`, work out which words each needs, and speed them up."""
+    try:
+        sentences = block.sentences
+    except _MALFORMED as error:
+        raise SkillError(f"{where}: {error}") from error
+    for sentence in sentences:
+        names = set(_references(sentence.expression, rules, where, sentence.text or ""))
+        sentence.get_required_clauses(rules)  # kept in the sentence: looks at the words as written
+        if names & block.wildcard_list_names:
+            # After free text, where the next word begins is searched for: leave it as it is.
+            block.expansion_rules.update(rules)
+            continue
+        sentence.expression = _faster(sentence.expression, rules, block.slot_lists, ends=True)
+
+
+def _references(
+    expression: Expression, rules: Mapping[str, Sentence], where: str, text: str, depth: int = 0
+) -> Iterable[str]:
+    """Names of the lists in `expression`; finds rules that are missing or contain themselves."""
+    if depth > _DEEPEST:
+        raise SkillError(f"{where}: {text!r}: its expansion rules contain each other")
+    if isinstance(expression, ListReference):
+        yield expression.list_name
+    elif isinstance(expression, RuleReference):
+        if expression.rule_name not in rules:
+            raise SkillError(f"{where}: {text!r}: there is no rule <{expression.rule_name}>")
+        rule = rules[expression.rule_name]
+        yield from _references(rule.expression, rules, where, text, depth + 1)
+    elif isinstance(expression, Sequence | Alternative | Permutation):
+        for item in expression.items:
+            yield from _references(item, rules, where, text, depth + 1)
+
+
+def _faster(
+    expression: Expression, rules: Mapping[str, Sentence], lists: dict[str, SlotList], *, ends: bool
+) -> Expression:
+    """`expression` with its literal parts as lists. `ends`: what follows it begins a new word."""
+    if isinstance(expression, RuleReference):
+        return _faster(rules[expression.rule_name].expression, rules, lists, ends=ends)
+    if isinstance(expression, Alternative):
+        if ends and (literal := _as_list(expression, rules, lists)) is not None:
+            return literal
+        items = [_faster(item, rules, lists, ends=ends) for item in expression.items]
+        return Alternative(items=items, is_optional=expression.is_optional)
+    if isinstance(expression, Sequence):
+        made = []
+        for item, after in zip(expression.items, [*expression.items[1:], None], strict=True):
+            free = ends if after is None else _begins_word(after)
+            made.append(_faster(item, rules, lists, ends=free))
+        return Sequence(items=made)
+    return expression
+
+
+def _begins_word(expression: Expression) -> bool:
+    return isinstance(expression, TextChunk) and expression.text.startswith(" ")
+
+
+def _as_list(
+    expression: Alternative, rules: Mapping[str, Sentence], lists: dict[str, SlotList]
+) -> Expression | None:
+    """A reference to a new list of all that the literal `expression` may say; None: not literal."""
+    forms = _variants(expression, rules)
+    if forms is None or len(forms) < 2:
+        return None
+    wording = tuple(sorted(form for form in forms if form))
+    name = f"words {hash(wording)}"
+    lists.setdefault(
+        name,
+        TextSlotList.from_tuples(
+            ((form + " ", form) for form in wording), allow_template=False, name=name
+        ),
+    )
+    reference = ListReference(list_name=f"{name}:@said")
+    if "" not in forms:
+        return reference
+    return Alternative(items=[reference, TextChunk.empty()], is_optional=True)
+
+
+def _variants(expression: Expression, rules: Mapping[str, Sentence]) -> set[str] | None:
+    """All that `expression` may say, if it holds words alone and does not say too much."""
+    if not _is_literal(expression, rules) or _count(expression, rules) > _MOST_VARIANTS:
+        return None
+    plain = dict(rules)
+    return {" ".join(form.split()) for form in sample_expression(expression, {}, plain)}
+
+
+def _is_literal(expression: Expression, rules: Mapping[str, Sentence]) -> bool:
+    if isinstance(expression, TextChunk):
+        return True
+    if isinstance(expression, RuleReference):
+        return _is_literal(rules[expression.rule_name].expression, rules)
+    if isinstance(expression, Sequence | Alternative):
+        return all(_is_literal(item, rules) for item in expression.items)
+    return False
+
+
+def _count(expression: Expression, rules: Mapping[str, Sentence]) -> int:
+    if isinstance(expression, RuleReference):
+        return _count(rules[expression.rule_name].expression, rules)
+    if isinstance(expression, Alternative):
+        return sum(_count(item, rules) for item in expression.items)
+    if isinstance(expression, Sequence):
+        total = 1
+        for item in expression.items:
+            total *= _count(item, rules)
+        return total
+    return 1
