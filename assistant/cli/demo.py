@@ -1,0 +1,175 @@
+"""`assistant demo`: the whole chain at work, without a microphone, a broker or an appliance."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from assistant.cli.display import TurnDisplay
+from assistant.cli.options import VerboseOption, log_to_terminal
+from assistant.config import Settings
+from assistant.paths import directories
+
+if TYPE_CHECKING:
+    from assistant.rehearsal import Performance, Rehearsal
+
+LANGUAGE = "en"
+
+
+def command(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where the replies go as WAV.")
+    ] = Path("demo-replies"),
+    snr: Annotated[
+        float, typer.Option("--snr", help="How far the room's noise lies below the speech, in dB.")
+    ] = 20.0,
+    prompt: Annotated[
+        bool | None,
+        typer.Option(
+            "--prompt/--no-prompt",
+            help="Take commands in writing afterwards. Default: on a terminal.",
+            show_default=False,
+        ),
+    ] = None,
+    verbose: VerboseOption = False,
+) -> None:
+    """Hear, understand, act and answer: twelve spoken turns in a virtual home, as you watch.
+
+    An MQTT broker and a home full of appliances run inside this program. A synthetic voice says
+    "hey Jarvis" and a command into a noisy room; from there on everything is the real thing.
+    Exit status 0 only if every appliance ended in the right state. Needs no configuration.
+    """
+    log_to_terminal(verbose)
+    interactive = prompt if prompt is not None else sys.stdin.isatty() and sys.stdout.isatty()
+    sys.exit(asyncio.run(_demo(Console(), output.absolute(), snr, interactive)))
+
+
+async def _demo(console: Console, output: Path, snr: float, prompt: bool) -> int:
+    from assistant.audio.noise import coloured_noise
+    from assistant.audio.wavsink import WavSink
+    from assistant.models.bars import bars
+    from assistant.models.catalogue import speech_defaults
+    from assistant.models.fetch import ensure
+    from assistant.mqtt.message import Message
+    from assistant.rehearsal import SPEECH_LEVEL, Rehearsal
+    from assistant.simulate.script import DEMO
+
+    # The defaults alone: the demo shows the same whatever is configured here.
+    settings = Settings.model_construct(language=LANGUAGE)
+    with bars(console) as progress:
+        for name in speech_defaults(LANGUAGE):
+            await asyncio.to_thread(ensure, name, progress=progress)
+
+    display = TurnDisplay(console)
+
+    def on_message(message: Message) -> None:
+        if not message.retain and "/availability" not in message.topic:
+            display.message(message.topic, message.payload, sent="/set" in message.topic)
+
+    sink = WavSink(output)
+    noise = coloured_noise(10, SPEECH_LEVEL - snr, pink=True)
+    console.print("[bold]Starting:[/] broker, virtual home, speech models …")
+    started = time.monotonic()
+    async with Rehearsal(
+        settings,
+        directories(),
+        sink,
+        noise=noise,
+        snr=snr,
+        observe=display,
+        on_message=on_message,
+    ) as stage:
+        home = stage.link.registry.home()
+        speaker = stage.models.speaker
+        console.print(
+            f"Ready after {time.monotonic() - started:.1f} s: {len(home.devices)} devices in "
+            f"{len(home.areas)} rooms announced themselves over MQTT "
+            f"({stage.link.mqtt.host}:{stage.link.mqtt.port}). Hearing with "
+            f"{stage.models.recogniser.name}, speaking with "
+            f"{speaker.voice.name if speaker else '–'}, pink noise {snr:g} dB below the speech."
+        )
+        done: list[Performance] = []
+        for number, turn in enumerate(DEMO, 1):
+            console.rule(f"[bold]Turn {number} of {len(DEMO)}[/]  “{turn.text}”", align="left")
+            sink.begin(f"reply-{number:02}")
+            performance = await stage.perform(turn)
+            done.append(performance)
+            verdict = "[green]right[/]" if performance.right else "[red]wrong[/]"
+            console.print(f"  [bold]{verdict}[/] {escape('; '.join(performance.problems))}")
+        _summary(console, done)
+        console.print(f"The replies lie in {output} as WAV files.")
+        if prompt:
+            await _prompt(console, stage, display)
+    wrong = sum(not performance.right for performance in done)
+    if wrong:
+        console.print(f"[red bold]{wrong} of {len(done)} turns went wrong.[/]")
+        return 1
+    console.print(f"[green bold]All {len(done)} spoken turns are right.[/]")
+    return 0
+
+
+def _summary(console: Console, done: list[Performance]) -> None:
+    table = Table("turn", "heard", "reply", "home", title="Summary")
+    for heading in ("wake", "endpoint", "recognise", "understand", "command", "first audio"):
+        table.add_column(heading, justify="right")
+    for number, performance in enumerate(done, 1):
+        record = performance.record
+        if record is None:
+            table.add_row(str(number), "[red]nothing[/]", "", "[red]wrong[/]")
+            continue
+        stages = {stage.name: stage.end - stage.start for stage in record.stages}
+        table.add_row(
+            str(number),
+            escape(record.transcript),
+            escape(record.reply),
+            "[green]right[/]" if performance.right else "[red]wrong[/]",
+            f"{record.wake_score or 0:.2f}",
+            _ms(stages.get("endpoint")),
+            _ms(stages.get("recognise")),
+            _ms(stages.get("understand")),
+            _ms(performance.command_after),
+            _ms(performance.audio_after),
+        )
+    console.print(table)
+    console.print(
+        "[dim]endpoint: from the last word to the decision that it was the last; all further "
+        "times count from that decision. command: until it reached the appliance.[/]"
+    )
+
+
+def _ms(seconds: float | None) -> str:
+    return "–" if seconds is None else f"{1000 * seconds:.0f} ms"
+
+
+async def _prompt(console: Console, stage: Rehearsal, display: TurnDisplay) -> None:
+    from assistant.understand.conversation import Conversation
+    from assistant.understand.plan import Utterance
+
+    console.print(
+        "\nYour turn: type a command, such as [bold]open the living room blinds[/] or "
+        "[bold]which lights are on[/]; an empty line ends."
+    )
+    conversation = Conversation()
+    number = 0
+    while True:
+        try:
+            text = (await asyncio.to_thread(console.input, "[bold]> [/]")).strip()
+        except (EOFError, KeyboardInterrupt):
+            return
+        if not text:
+            return
+        number += 1
+        utterance = Utterance(text, LANGUAGE, "living_room", spoken_at=time.time())
+        await stage.mind.responder.respond(
+            utterance, conversation, turn=f"typed-{number}", observe=display
+        )
+        # The states that the command brings about are still coming in.
+        await asyncio.sleep(0.3)

@@ -1,0 +1,191 @@
+"""`assistant doctor`: what works here, what does not, and how to mend it."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes.util
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from assistant import __version__
+from assistant.cli.options import ConfigOption, config_path, log_to_terminal, settings_from
+from assistant.config import Settings
+from assistant.errors import AssistantError
+from assistant.paths import directories
+
+MIN_MEMORY = 1 << 30
+MIN_DISK = 500 << 20
+PACKAGES = ("vosk", "piper-tts", "onnxruntime", "ctranslate2", "paho-mqtt", "sounddevice")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report: `ok` None is a remark, False a fault with its `remedy`."""
+
+    what: str
+    ok: bool | None
+    detail: str
+    remedy: str = ""
+
+
+def command(config: ConfigOption = None) -> None:
+    """Check versions, folders, models, sound, broker and skills, and say how to mend each.
+
+    Exit status 1 when something must be mended for the configured assistant to work.
+    """
+    log_to_terminal(verbose=False, level="error")
+    console = Console()
+    settings = settings_from(config)
+    console.print(
+        f"[bold]mimo-voice {__version__}[/] with {config_path(config) or 'the default settings'}"
+    )
+    findings = [*_machine(), *_folders(), *_models(settings), *_skills(settings)]
+    findings += asyncio.run(_outside(settings))
+    for finding in findings:
+        mark = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[yellow]–[/]"}[finding.ok]
+        console.print(
+            f"{mark} [bold]{finding.what:12}[/] {escape(finding.detail)}", highlight=False
+        )
+        if finding.remedy:
+            console.print(f"  {'':12} → {escape(finding.remedy)}", highlight=False)
+    faults = sum(finding.ok is False for finding in findings)
+    if faults:
+        console.print(f"[red]{faults} to mend.[/]")
+        raise typer.Exit(1)
+    console.print("[green]All is well.[/]")
+
+
+def _machine() -> Iterator[Finding]:
+    python = f"Python {platform.python_version()} on {platform.machine()}"
+    yield Finding("python", sys.version_info >= (3, 11), python, "")
+    yield Finding(
+        "libraries", None, ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES)
+    )
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    enough = memory > MIN_MEMORY
+    yield Finding(
+        "memory",
+        enough or None,
+        f"{memory / 1e9:.1f} GB free, {os.cpu_count()} cores",
+        "" if enough else "less than 1 GB is free: choose smaller models, or end other programs",
+    )
+    for library, what, package in (
+        ("portaudio", "sound devices", "libportaudio2"),
+        ("speexdsp", "echo cancellation", "libspeexdsp1"),
+    ):
+        found = ctypes.util.find_library(library)
+        yield Finding(
+            library,
+            bool(found) or None,
+            found or f"missing: no {what}",
+            "" if found else f"on Debian: sudo apt install {package}",
+        )
+
+
+def _folders() -> Iterator[Finding]:
+    folders = directories()
+    for what, folder in (("data", folders.data), ("cache", folders.cache)):
+        place = folder
+        while not place.exists():
+            place = place.parent
+        if not os.access(place, os.W_OK):
+            yield Finding(
+                what,
+                False,
+                f"{folder} can't be written to",
+                f"sudo chown -R {os.environ.get('USER', 'USER')} {place}, or set ASSISTANT_HOME",
+            )
+            continue
+        free = shutil.disk_usage(place).free
+        yield Finding(
+            what,
+            free > MIN_DISK or None,
+            f"{folder}, {free / 1e9:.0f} GB free",
+            "" if free > MIN_DISK else "make room: models take 60 to 300 MB each",
+        )
+
+
+def _models(settings: Settings) -> Iterator[Finding]:
+    from assistant.models.store import installed
+    from assistant.stt.select import choose
+    from assistant.tts.select import select_voice
+
+    there = installed("silero-vad")
+    remedy = "" if there else "assistant models fetch silero-vad"
+    yield Finding("voice activity", there, "silero-vad" if there else "missing", remedy)
+    try:
+        kind, folder = choose(settings.stt, settings.language)
+        yield Finding("recognition", True, f"{kind.value} in {folder}")
+    except AssistantError as error:
+        yield Finding("recognition", False, str(error))
+    try:
+        voice = select_voice(settings.tts, settings.language)
+        yield Finding("voice", True, voice.name if voice else "speech is switched off")
+    except AssistantError as error:
+        yield Finding("voice", False, str(error))
+    words = ", ".join(settings.wake.words)
+    if settings.wake.engine == "open":
+        detail = f"{words} by openWakeWord: its pretrained models are for non-commercial use only"
+        yield Finding("wake word", None, detail)
+    else:
+        yield Finding("wake word", True, f"{words} ({settings.wake.engine})")
+
+
+def _skills(settings: Settings) -> Iterator[Finding]:
+    from assistant.skill import load_skills, skill_folders
+
+    skills = load_skills(skill_folders(directories().skills), settings.skills)
+    for problem in skills.problems:
+        yield Finding("skill", False, str(problem))
+    yield Finding("skills", True, ", ".join(sorted(skills.skills)))
+
+
+async def _outside(settings: Settings) -> list[Finding]:
+    from assistant.audio.devices import sound_devices
+    from assistant.mqtt.probe import probe
+
+    findings = []
+    if any(source.kind == "microphone" for source in settings.source):
+        devices = await sound_devices()
+        hears, speaks = devices.default_input, devices.default_output
+        detail = (
+            f"in: {hears.name if hears else 'none'}; out: {speaks.name if speaks else 'none'}; "
+            f"{len(devices.inputs)} inputs, {len(devices.outputs)} outputs"
+        )
+        findings.append(Finding("sound", devices.problem is None, detail, devices.problem or ""))
+        findings += _sound_rights()
+    if settings.mqtt.host is None:
+        where = f"{settings.mqtt.embedded_host} port {settings.mqtt.embedded_port}"
+        findings.append(
+            Finding("broker", True, f"none is configured: the embedded one, on {where}")
+        )
+        return findings
+    report = await probe(settings.mqtt)
+    if report.error is None:
+        trip = f"{1000 * report.round_trip:.0f} ms" if report.round_trip is not None else "?"
+        detail = f"{settings.mqtt.host}: MQTT {report.version}, round trip {trip}"
+        findings.append(Finding("broker", True, detail))
+    else:
+        findings.append(Finding("broker", False, f"{settings.mqtt.host}", report.error))
+    return findings
+
+
+def _sound_rights() -> Iterator[Finding]:
+    nodes = list(Path("/dev/snd").glob("pcm*")) if Path("/dev/snd").is_dir() else []
+    if nodes and not all(os.access(node, os.R_OK | os.W_OK) for node in nodes):
+        yield Finding(
+            "permissions",
+            False,
+            "this user may not use the sound card",
+            "sudo usermod -aG audio $USER, then log in again",
+        )

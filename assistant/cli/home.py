@@ -1,0 +1,49 @@
+"""What commands that talk to the configured home have in common: a guest at its broker."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from assistant.config import Settings
+from assistant.errors import MqttError
+from assistant.paths import directories
+
+if TYPE_CHECKING:
+    from assistant.compose import HomeLink
+
+SETTLE = 0.4
+"""Seconds without a new device after which the home is taken to have announced itself."""
+PATIENCE = 5.0
+"""Seconds the broker has to answer."""
+
+
+@asynccontextmanager
+async def visited_home(settings: Settings) -> AsyncIterator[HomeLink]:
+    """The configured home, all devices known, beside a daemon that may be running.
+
+    Raises MqttError when the broker does not answer.
+    """
+    from assistant.compose import open_home
+
+    # Not the daemon's client id and status topic, or each would throw the other out.
+    mqtt = settings.mqtt.model_copy(
+        update={
+            "client_id": f"{settings.mqtt.client_id}-{os.getpid()}",
+            "base_topic": f"{settings.mqtt.base_topic}/command-{os.getpid()}",
+        }
+    )
+    guest = settings.model_copy(update={"mqtt": mqtt})
+    async with open_home(guest, directories()) as link:
+        try:
+            await asyncio.wait_for(link.connection.ready(), PATIENCE)
+        except TimeoutError:
+            raise MqttError(
+                f"the broker {link.mqtt.host} port {link.mqtt.port or 'by default'} does not "
+                "answer; find out why with: assistant doctor"
+            ) from None
+        await link.discovery.settled(SETTLE)
+        yield link

@@ -1,0 +1,257 @@
+"""Builds the parts of the assistant from the settings; the only module that knows them all.
+
+The daemon, the demo and the commands put together what they need from here: the way to the home,
+the mind that makes replies of sentences, the speech models, and listeners on top of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from assistant.audio.echo import EchoCancelledSource
+from assistant.audio.endpoint import Completeness
+from assistant.audio.farend import FarEnd
+from assistant.audio.file import FileSource
+from assistant.audio.microphone import Microphone
+from assistant.audio.pipe import PipeSource
+from assistant.audio.ports import AudioSink, AudioSource
+from assistant.audio.speaker import Speaker as Loudspeaker
+from assistant.audio.vad import SileroVad
+from assistant.audio.wavsink import NullSink
+from assistant.config import MqttSettings, Settings, SourceSettings
+from assistant.errors import ConfigError
+from assistant.home.discovery import Discovery
+from assistant.home.executor import Executor
+from assistant.home.file import load_overrides
+from assistant.home.model import Home
+from assistant.home.registry import Registry
+from assistant.models.store import path_of
+from assistant.mqtt.connection import Connection
+from assistant.mqtt.embedded import embedded_broker
+from assistant.paths import Directories
+from assistant.skill import load_skills, skill_folders
+from assistant.stt.select import load_recogniser
+from assistant.stt.transcript import Recogniser
+from assistant.tts.select import select_speaker
+from assistant.tts.speech import Speaker
+from assistant.turn.listener import Ears, Listener, Manners, Mouth
+from assistant.turn.reply import Replies
+from assistant.turn.respond import Responder
+from assistant.turn.trace import Observer
+from assistant.understand.completeness import judge_completeness
+from assistant.understand.conversation import Conversation
+from assistant.understand.policy import Policy
+from assistant.understand.speech_vocabulary import bias_phrases
+from assistant.understand.template import TemplateUnderstanding
+from assistant.wake.guard import OwnVoiceGuard
+from assistant.wake.select import select_wake
+from assistant.wake.verify import Verifier
+
+log = logging.getLogger(__name__)
+
+RETAINED_FILE = "retained.json"
+"""In the data folder: what the embedded broker remembers."""
+
+
+@dataclass(frozen=True, slots=True)
+class HomeLink:
+    """The way to the appliances: the connection, and the home as it announces itself."""
+
+    connection: Connection
+    registry: Registry
+    discovery: Discovery
+    mqtt: MqttSettings
+    """The settings in force: with the embedded broker's address where that is used."""
+
+
+@asynccontextmanager
+async def open_home(settings: Settings, folders: Directories) -> AsyncIterator[HomeLink]:
+    """Connect to the broker, or run the embedded one, and keep the registry up to date.
+
+    A broker that can't be reached is waited for in the background. Raises ConfigError for a
+    home file or credentials that can't be used, MqttError when the embedded broker can't start.
+    """
+    overrides = load_overrides(settings.home.file) if settings.home.file else None
+    registry = Registry(
+        Home(language=settings.language, temperature_unit=settings.home.temperature_unit),
+        overrides,
+    )
+    registry.set_online(False)
+    async with AsyncExitStack() as stack:
+        mqtt = settings.mqtt
+        if mqtt.host is None:
+            mqtt = await stack.enter_async_context(
+                embedded_broker(mqtt, retained_file=folders.data / RETAINED_FILE)
+            )
+        connection = Connection(mqtt)
+        connection.watch(registry.set_online)
+        discovery = Discovery(connection, registry, mqtt)
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        running = tasks.create_task(connection.run(), name="mqtt")
+        stack.callback(running.cancel)
+        yield HomeLink(connection, registry, discovery, mqtt)
+
+
+@dataclass(frozen=True, slots=True)
+class Mind:
+    """What makes a reply of a sentence."""
+
+    responder: Responder
+    understanding: TemplateUnderstanding
+    replies: Replies
+    registry: Registry
+
+
+def build_mind(settings: Settings, folders: Directories, registry: Registry) -> Mind:
+    """Load the skills and what works with them. A broken skill is logged and left out."""
+    skills = load_skills(skill_folders(folders.skills), settings.skills)
+    understanding = TemplateUnderstanding(skills)
+    replies = Replies(skills)
+    responder = Responder(
+        understanding,
+        Policy(settings.policy, registry.vocabulary),
+        Executor(registry, settings.mqtt.command_timeout),
+        replies,
+        registry,
+        answer_window=settings.understanding.answer_window,
+        min_score=settings.understanding.min_score,
+    )
+    return Mind(responder, understanding, replies, registry)
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechModels:
+    """The loaded models of the speech chain, shared by all sources."""
+
+    vad: SileroVad
+    recogniser: Recogniser
+    speaker: Speaker | None
+    verifier: Verifier | None
+
+
+def load_speech(settings: Settings) -> SpeechModels:
+    """Load what hears and what speaks. Blocking, a second or two.
+
+    Raises ModelError, naming the command that fetches it, when one is missing.
+    """
+    vad = SileroVad(path_of("silero-vad") / "silero_vad.onnx")
+    recogniser = load_recogniser(settings.stt, settings.language)
+    verifier = None
+    if settings.wake.verify:
+        # A recogniser of its own: the other one is biased to the home's names.
+        second = load_recogniser(settings.stt, settings.language)
+        verifier = Verifier(second, settings.wake.words)
+    speaker = select_speaker(settings.tts, settings.language)
+    return SpeechModels(vad, recogniser, speaker, verifier)
+
+
+def keep_vocabulary(
+    settings: Settings, recogniser: Recogniser, registry: Registry
+) -> Callable[[], None]:
+    """Bias `recogniser` to the names of the home, now and whenever those change.
+
+    Names it can't recognise are logged once each. Returns what ends this.
+    """
+    told: set[str] = set()
+    revision = -1
+
+    def update(_: object = None) -> None:
+        nonlocal revision
+        home = registry.home()
+        if home.revision == revision:
+            return
+        revision = home.revision
+        missing = set(recogniser.set_vocabulary(bias_phrases(home, settings.language))) - told
+        told.update(missing)
+        if missing:
+            log.warning(
+                "%s does not know: %s; give these devices an alias of common words",
+                recogniser.name,
+                ", ".join(sorted(missing)),
+            )
+
+    update()
+    return registry.subscribe(update)
+
+
+@asynccontextmanager
+async def open_source(
+    settings: SourceSettings, volume: float
+) -> AsyncIterator[tuple[AudioSource, AudioSink]]:
+    """The ends of one configured source: what it hears with, and what its replies go to.
+
+    Sound devices that are missing are waited for. Raises ConfigError for a source without the
+    path it needs.
+    """
+    async with AsyncExitStack() as stack:
+        far_end = FarEnd()
+        sink: AudioSink = NullSink()
+        if settings.output != "none":
+            sink = await stack.enter_async_context(
+                Loudspeaker(
+                    settings.output,
+                    name=f"{settings.name} loudspeaker",
+                    volume=volume,
+                    far_end=far_end,
+                )
+            )
+        source = _source(settings)
+        if settings.kind == "microphone" and settings.echo_cancellation:
+            source = EchoCancelledSource(source, far_end)
+        yield source, sink
+
+
+def _source(settings: SourceSettings) -> AudioSource:
+    if settings.kind == "microphone":
+        return Microphone(settings.device, name=settings.name)
+    if settings.path is None:
+        raise ConfigError(f"source {settings.name!r}: kind = {settings.kind!r} needs a path")
+    if settings.kind == "wav":
+        return FileSource(settings.path, name=settings.name)
+    return PipeSource(settings.path, name=settings.name)
+
+
+def build_listener(
+    settings: Settings,
+    source: AudioSource,
+    sink: AudioSink,
+    models: SpeechModels,
+    mind: Mind,
+    observe: Observer,
+    area: str | None = None,
+) -> Listener:
+    """A listener on `source` that replies into `sink`.
+
+    Raises ModelError when the wake words have no model.
+    """
+    wake = select_wake(
+        settings.wake,
+        recogniser=lambda: load_recogniser(settings.stt, settings.language),
+        speech=lambda: models.vad.stream().process,
+    )
+
+    def completeness(text: str) -> Completeness:
+        home = mind.registry.home()
+        return judge_completeness(text, settings.language, mind.understanding, home, area)
+
+    return Listener(
+        source,
+        Ears(models.vad.stream(), wake, models.recogniser, models.verifier),
+        Mouth(models.speaker, sink, OwnVoiceGuard(settings.wake.words)),
+        Manners(
+            language=settings.language,
+            area=area,
+            endpoint=settings.endpoint,
+            pre_roll=settings.wake.pre_roll,
+            answer_window=settings.understanding.answer_window,
+            waiting_after=settings.tts.waiting_after,
+        ),
+        mind.responder,
+        Conversation(),
+        completeness,
+        observe,
+    )

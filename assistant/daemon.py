@@ -1,0 +1,264 @@
+"""The daemon: brings everything up, keeps it up, reloads it, and takes it down in time.
+
+What can come and go (broker, sound card, models, devices) is waited for and does not end the
+daemon. A wrong configuration does at the start; at a reload the old one stays in force.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from assistant.compose import (
+    HomeLink,
+    Mind,
+    SpeechModels,
+    build_listener,
+    build_mind,
+    keep_vocabulary,
+    load_speech,
+    open_home,
+    open_source,
+)
+from assistant.config import Settings, SourceSettings
+from assistant.errors import AssistantError
+from assistant.health import Vital, stalled
+from assistant.notify import notify, notify_reloading, watchdog_seconds
+from assistant.paths import Directories
+from assistant.turn.listener import Listener
+from assistant.turn.trace import Observer, Tracer
+
+log = logging.getLogger(__name__)
+
+RETRY = 15.0
+"""Seconds after which a source that failed, or lacks its model, is tried again."""
+
+STATUS_INTERVAL = 5.0
+"""Seconds between looks at what the service manager is told."""
+
+AUDIO_LIMIT = 40.0
+"""Seconds without a chunk, and without an attempt at the device, that are too long."""
+
+LAST_RESORT = 1.8
+"""Seconds after SIGTERM at which the process ends even if native code still computes.
+
+Everything durable has been written by then: records, timers and retained messages are saved
+before the sound models are waited for.
+"""
+
+
+@dataclass(slots=True)
+class _Shown:
+    """What the daemon tells of itself."""
+
+    listening: dict[str, Listener] = field(default_factory=dict)
+    trouble: dict[str, str] = field(default_factory=dict)
+
+
+class _Models:
+    """The loaded speech models, kept over a reload that does not concern them."""
+
+    def __init__(self) -> None:
+        self._key: object = None
+        self._models: SpeechModels | None = None
+        self._loading = asyncio.Lock()
+
+    async def get(self, settings: Settings) -> SpeechModels:
+        """The models for `settings`. Raises ModelError when one is missing."""
+        async with self._loading:
+            key = (settings.language, settings.stt, settings.tts, settings.wake)
+            if self._models is None or self._key != key:
+                self._models = None  # the old ones must go before the new take their memory
+                self._models = await asyncio.to_thread(load_speech, settings)
+                self._key = key
+                speaker = self._models.speaker
+                log.info(
+                    "hearing with %s, speaking with %s",
+                    self._models.recogniser.name,
+                    speaker.voice.name if speaker else "nothing",
+                )
+            return self._models
+
+
+async def serve(load: Callable[[], Settings], folders: Directories) -> None:
+    """Run until SIGTERM or SIGINT, or until every source has ended; SIGHUP reloads.
+
+    `load` reads the configuration; what it raises at the start ends the daemon.
+    """
+    stop, reload = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, reload.set)
+    settings = load()
+    models = _Models()
+    while True:
+        life = asyncio.create_task(_live(settings, folders, models), name="life")
+        waits = [asyncio.create_task(event.wait()) for event in (stop, reload)]
+        fresh: Settings | None = None
+        while fresh is None and not stop.is_set() and not life.done():
+            await asyncio.wait([life, *waits], return_when=asyncio.FIRST_COMPLETED)
+            if reload.is_set():
+                reload.clear()
+                waits[1] = asyncio.create_task(reload.wait())
+                fresh = _reloaded(load)
+        for wait in waits:
+            wait.cancel()
+        if fresh is None:
+            notify(STOPPING="1", STATUS="stopping")
+            _insist_on_the_end()
+        life.cancel()
+        with suppress(asyncio.CancelledError):
+            await life
+        if fresh is None:
+            log.info("stopped")
+            return
+        settings = fresh
+
+
+def _reloaded(load: Callable[[], Settings]) -> Settings | None:
+    notify_reloading()
+    try:
+        settings = load()
+    except AssistantError as error:
+        log.error("not reloaded, the old configuration stays in force: %s", error)
+        notify(READY="1", STATUS="configuration is wrong; the old one is in force")
+        return None
+    log.info("configuration reloaded")
+    return settings
+
+
+def _insist_on_the_end() -> None:
+    timer = threading.Timer(LAST_RESORT, os._exit, (0,))
+    timer.daemon = True
+    timer.start()
+
+
+async def _live(settings: Settings, folders: Directories, models: _Models) -> None:
+    """Everything, with one configuration; returns when all sources have ended."""
+    shown = _Shown()
+    tracer = Tracer(
+        folders.traces,
+        keep=settings.trace.keep,
+        transcripts=settings.trace.transcripts,
+        on_record=lambda record: log.info(
+            "turn %s on %s: %s %s in %.1f s%s",
+            record.id,
+            record.source,
+            record.plan or "nothing",
+            f"“{record.transcript}”" if settings.log.transcripts else record.intent,
+            record.seconds,
+            f": {record.error}" if record.error else "",
+        ),
+    )
+    async with open_home(settings, folders) as link:
+        mind = build_mind(settings, folders, link.registry)
+        async with asyncio.TaskGroup() as tasks:
+            background = [
+                tasks.create_task(_report(settings, link, shown), name="status"),
+                tasks.create_task(_watchdog(_vitals(settings, link, shown)), name="watchdog"),
+            ]
+            notify(READY="1", STATUS="starting")
+            log.info("ready")
+            sources = [
+                tasks.create_task(
+                    _keep_listening(settings, source, models, mind, tracer, shown),
+                    name=f"source {source.name}",
+                )
+                for source in settings.source
+            ]
+            await asyncio.gather(*sources)
+            log.info("all sources have ended")
+            for task in background:
+                task.cancel()
+
+
+async def _keep_listening(
+    settings: Settings,
+    source: SourceSettings,
+    models: _Models,
+    mind: Mind,
+    observe: Observer,
+    shown: _Shown,
+) -> None:
+    """Listen on one source until it ends; what fails is said once and tried again."""
+    while True:
+        try:
+            loaded = await models.get(settings)
+            forget = keep_vocabulary(settings, loaded.recogniser, mind.registry)
+            try:
+                async with open_source(source, 1.0) as (ears, mouth):
+                    listener = build_listener(
+                        settings, ears, mouth, loaded, mind, observe, source.area
+                    )
+                    shown.listening[source.name] = listener
+                    shown.trouble.pop(source.name, None)
+                    log.info("source %s: listening", source.name)
+                    await listener.run()
+            finally:
+                forget()
+                shown.listening.pop(source.name, None)
+            return
+        except AssistantError as error:
+            if shown.trouble.get(source.name) != str(error):
+                log.error("source %s: %s", source.name, error)
+            shown.trouble[source.name] = str(error)
+        except Exception as error:  # one source must not end the others
+            log.exception("source %s failed", source.name)
+            shown.trouble[source.name] = str(error)
+        await asyncio.sleep(RETRY)
+
+
+def _vitals(settings: Settings, link: HomeLink, shown: _Shown) -> list[Vital]:
+    def heard() -> float:
+        return min(
+            (listener.last_progress for listener in shown.listening.values()),
+            default=time.monotonic(),
+        )
+
+    return [
+        Vital("MQTT", lambda: link.connection.last_progress, 3.0 * settings.mqtt.keepalive),
+        Vital("audio", heard, AUDIO_LIMIT),
+    ]
+
+
+async def _watchdog(vitals: list[Vital]) -> None:
+    """Feed the service manager's watchdog while everything makes progress."""
+    period = watchdog_seconds()
+    if period is None:
+        return
+    complained = False
+    while True:
+        if still := stalled(vitals):
+            if not complained:
+                log.error("no progress: %s; the watchdog is not fed", ", ".join(still))
+            complained = True
+        else:
+            notify(WATCHDOG="1")
+            complained = False
+        await asyncio.sleep(period / 3)
+
+
+async def _report(settings: Settings, link: HomeLink, shown: _Shown) -> None:
+    """Keep the service manager's status line up to date."""
+    last = ""
+    while True:
+        broker = "connected to" if link.connection.connected else "waiting for"
+        where = settings.mqtt.host or "the embedded broker"
+        parts = [f"{len(link.registry.home().devices)} devices", f"{broker} {where}"]
+        if shown.listening:
+            parts.append("listening on " + ", ".join(sorted(shown.listening)))
+        parts += [f"{name}: {why}" for name, why in sorted(shown.trouble.items())]
+        status = "; ".join(parts)
+        if status != last:
+            notify(STATUS=status)
+            log.debug("status: %s", status)
+            last = status
+        await asyncio.sleep(STATUS_INTERVAL)

@@ -1,0 +1,366 @@
+"""One source's ears and mouth: from its chunks to turns, and from replies to its sink.
+
+Between turns only the wake word and the voice activity are computed. A turn listens until the
+endpointer decides; then it thinks and speaks in a task of its own, during which the wake word is
+still heard: it silences the reply and opens the next turn (barge-in). A question of ours opens
+the microphone for one answer without the wake word.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from assistant.audio.chime import Chime, chime
+from assistant.audio.endpoint import Completeness, Ended, Endpointer, LikelyEnd, Resumed
+from assistant.audio.pcm import AudioChunk, Samples
+from assistant.audio.ports import AudioSink, AudioSource
+from assistant.audio.ring import PreRoll
+from assistant.audio.vad import VadStream
+from assistant.config import EndpointSettings
+from assistant.errors import AssistantError
+from assistant.stt.session import RecognitionSession
+from assistant.stt.transcript import Recogniser, Transcript
+from assistant.tts.speech import Speaker
+from assistant.turn.events import Heard, SpeechEnded, Spoke, StageDone, TurnEnded, Woken
+from assistant.turn.respond import Responder
+from assistant.turn.trace import Observer
+from assistant.understand.conversation import Conversation
+from assistant.understand.plan import Utterance
+from assistant.wake.engine import WakeEngine, WakeEvent
+from assistant.wake.guard import OwnVoiceGuard
+from assistant.wake.match import strip_wake_phrase
+from assistant.wake.verify import Verifier
+
+log = logging.getLogger(__name__)
+
+FOLLOW_UP_PRE_ROLL = 0.2
+"""Seconds kept from before the microphone opens for an answer: people answer early."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ears:
+    """What hears: engines of one stream, and the recogniser they share with others."""
+
+    vad: VadStream
+    wake: WakeEngine
+    recogniser: Recogniser
+    verifier: Verifier | None = None
+    """Who must hear the wake word as well; None: the engine's word is enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mouth:
+    """What speaks."""
+
+    speaker: Speaker | None
+    """None: replies are not spoken."""
+    sink: AudioSink
+    guard: OwnVoiceGuard
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How a listener behaves: the settings that concern it."""
+
+    language: str
+    area: str | None
+    endpoint: EndpointSettings
+    pre_roll: float
+    answer_window: float
+    waiting_after: float
+
+
+@dataclass(slots=True)
+class _Hearing:
+    """An utterance being heard."""
+
+    turn: str
+    session: RecognitionSession
+    endpointer: Endpointer
+    opened: float
+    wake: WakeEvent | None
+    confirmed: asyncio.Task[bool] | None
+    """The second opinion on the wake word, being formed while the user speaks."""
+    completeness: Completeness = Completeness.UNKNOWN
+
+
+@dataclass(slots=True)
+class _Answering:
+    """A turn that is thinking or speaking."""
+
+    turn: str
+    superseded: bool = False
+
+
+class Listener:
+    """Leads the turns of one source.
+
+    `completeness` judges a partial transcript; `observe` is told of everything that happens.
+    """
+
+    def __init__(
+        self,
+        source: AudioSource,
+        ears: Ears,
+        mouth: Mouth,
+        manners: Manners,
+        responder: Responder,
+        conversation: Conversation,
+        completeness: Callable[[str], Completeness],
+        observe: Observer,
+    ) -> None:
+        self._source = source
+        self._ears = ears
+        self._mouth = mouth
+        self._manners = manners
+        self._responder = responder
+        self._conversation = conversation
+        self._completeness = completeness
+        self._observe = observe
+        self._pre_roll = PreRoll(manners.pre_roll + 0.5)
+        self._hearing: _Hearing | None = None
+        self._answering: _Answering | None = None
+        self._order = asyncio.Lock()
+        self._tasks = asyncio.TaskGroup()
+        self._source_open = False
+        self._speech: asyncio.Task[None] | None = None
+        self.last_progress = time.monotonic()
+        """Monotonic second at which the last chunk was taken."""
+
+    @property
+    def name(self) -> str:
+        """The source's name."""
+        return self._source.name
+
+    async def run(self) -> None:
+        """Listen until the source ends and all that was asked is answered. To be called once.
+
+        Raises what the source raises, after the turns under way have ended.
+        """
+        failure: AssistantError | None = None
+        try:
+            async with self._tasks:
+                self._source_open = True
+                try:
+                    async for chunk in self._source.chunks():
+                        self._hear(chunk)
+                except AssistantError as error:  # raised below, not in a group
+                    failure = error
+                self._source_open = False
+                if self._hearing is not None:
+                    ended = self._hearing.endpointer.stream_end(self._now())
+                    self._end(self._hearing, ended)
+        finally:
+            self._source_open = False
+            if self._hearing is not None:
+                self._hearing.session.close()
+                self._hearing = None
+        if failure is not None:
+            raise failure
+
+    async def announce(self, text: str) -> None:
+        """Say `text` when nobody is speaking here: a timer that rings."""
+        async with self._order:
+            await self._say(text, None)
+
+    def _now(self) -> float:
+        return time.monotonic()
+
+    def _hear(self, chunk: AudioChunk) -> None:
+        self.last_progress = time.monotonic()
+        self._pre_roll.push(chunk)
+        speech = self._ears.vad.process(chunk)
+        wake = self._ears.wake.process(chunk)
+        if self._hearing is not None:
+            self._take(self._hearing, chunk, speech)
+        elif wake is not None and self._mouth.guard.allows(wake):
+            self._barge_in()
+            self._listen(secrets.token_hex(4), wake, wake.time)
+
+    def _barge_in(self) -> None:
+        if self._answering is not None:
+            self._answering.superseded = True
+        if self._speech is not None:
+            self._speech.cancel()
+        self._mouth.sink.stop()
+
+    def _listen(
+        self, turn: str, wake: WakeEvent | None, since: float, silence: float | None = None
+    ) -> None:
+        """Open the microphone at monotonic second `since`, or earlier for what led to it."""
+        endpoint = self._manners.endpoint
+        if silence is not None:
+            endpoint = endpoint.model_copy(update={"nothing_said": silence})
+        early = self._manners.pre_roll if wake is not None else FOLLOW_UP_PRE_ROLL
+        before = [chunk.samples for chunk in self._pre_roll.since(since - early)]
+        hearing = _Hearing(
+            turn=turn,
+            session=RecognitionSession(
+                self._ears.recogniser, on_partial=lambda t: self._partial(turn, t)
+            ),
+            endpointer=Endpointer(endpoint, since, after_wake=wake is not None),
+            opened=since,
+            wake=wake,
+            confirmed=self._second_opinion(wake, before),
+        )
+        self._hearing = hearing
+        self._observe(Woken(turn, self.name, self._now(), wake))
+        for samples in before:
+            hearing.session.feed(samples)
+
+    def _second_opinion(
+        self, wake: WakeEvent | None, sound: list[Samples]
+    ) -> asyncio.Task[bool] | None:
+        if self._ears.verifier is None or wake is None or not sound:
+            return None
+        check = asyncio.to_thread(self._ears.verifier.confirms, np.concatenate(sound), wake.word)
+        return asyncio.create_task(check)
+
+    def _partial(self, turn: str, transcript: Transcript) -> None:
+        hearing = self._hearing
+        if hearing is None or hearing.turn != turn:
+            return
+        text = self._stripped(transcript.text, hearing.wake)
+        hearing.completeness = self._completeness(text) if text else Completeness.NOTHING
+        if not transcript.final:
+            self._observe(Heard(turn, self.name, self._now(), transcript))
+
+    def _take(self, hearing: _Hearing, chunk: AudioChunk, speech: float) -> None:
+        hearing.session.feed(chunk.samples)
+        event = hearing.endpointer.process(chunk.time, speech, hearing.completeness)
+        if isinstance(event, LikelyEnd):
+            hearing.session.likely_end()
+        elif isinstance(event, Resumed):
+            hearing.session.resumed()
+        elif isinstance(event, Ended):
+            self._end(hearing, event)
+
+    def _end(self, hearing: _Hearing, ended: Ended) -> None:
+        self._hearing = None
+        turn, now = hearing.turn, self._now()
+        speech_end = ended.speech_end or now
+        self._observe(SpeechEnded(turn, self.name, now, ended.reason, speech_end))
+        self._observe(StageDone(turn, self.name, now, "listen", hearing.opened, speech_end))
+        self._observe(StageDone(turn, self.name, now, "endpoint", speech_end, now))
+        if ended.speech_start is None:
+            hearing.session.close()
+            self._observe(TurnEnded(turn, self.name, now, "nothing was said"))
+            return
+        self._tasks.create_task(self._answer(hearing, now), name=f"turn {turn}")
+
+    async def _answer(self, hearing: _Hearing, decided: float) -> None:
+        """Everything after the end of speech. Ends the turn, whatever happens."""
+        answering = _Answering(hearing.turn)
+        error = ""
+        waiting = asyncio.get_running_loop().call_later(
+            self._manners.waiting_after, self._tell_to_wait, answering
+        )
+        try:
+            async with self._order:
+                self._answering = answering
+                error = await self._respond(hearing, decided, answering, waiting)
+        except AssistantError as failure:
+            error = str(failure)
+            log.error("turn %s: %s", hearing.turn, failure)
+        except Exception as failure:  # one turn must not end the others
+            error = f"{type(failure).__name__}: {failure}"
+            log.exception("turn %s failed", hearing.turn)
+        finally:
+            waiting.cancel()
+            if self._answering is answering:
+                self._answering = None
+            self._observe(TurnEnded(hearing.turn, self.name, self._now(), error))
+
+    async def _respond(
+        self,
+        hearing: _Hearing,
+        decided: float,
+        answering: _Answering,
+        waiting: asyncio.TimerHandle,
+    ) -> str:
+        turn = hearing.turn
+        transcript = await hearing.session.finish()
+        if hearing.confirmed is not None and not await hearing.confirmed:
+            return f"the recogniser did not hear “{hearing.wake.word if hearing.wake else ''}”"
+        now = self._now()
+        self._observe(StageDone(turn, self.name, now, "recognise", decided, now))
+        self._observe(Heard(turn, self.name, now, transcript))
+        text = self._stripped(transcript.text, hearing.wake)
+        if not text:
+            return "nothing was understood"
+        utterance = Utterance(
+            text=text,
+            language=self._manners.language,
+            area=self._manners.area,
+            source=self.name,
+            confidence=transcript.confidence,
+            alternatives=transcript.alternatives,
+            spoken_at=time.time(),
+        )
+        response = await self._responder.respond(
+            utterance, self._conversation, turn=turn, observe=self._observe
+        )
+        waiting.cancel()
+        if answering.superseded:
+            return "interrupted by the next turn"
+        heard_out = await self._say(response.reply, turn)
+        if response.asks and heard_out and self._hearing is None and self._source_open:
+            self._listen(secrets.token_hex(4), None, self._now(), self._manners.answer_window)
+        return ""
+
+    async def _say(self, text: str, turn: str | None) -> bool:
+        """Speak; False when the wake word cut it short."""
+        self._speech = asyncio.create_task(self._speak(text, turn))
+        try:
+            await self._speech
+        except asyncio.CancelledError:
+            ourselves = asyncio.current_task()
+            if ourselves is not None and ourselves.cancelling():
+                self._speech.cancel()
+                raise
+            return False
+        finally:
+            self._speech = None
+        return True
+
+    async def _speak(self, text: str, turn: str | None) -> None:
+        if self._mouth.speaker is None or not text:
+            return
+        asked = self._now()
+        first: float | None = None
+
+        def on_sentence(sentence: str) -> None:
+            nonlocal first
+            self._mouth.guard.speaking(sentence)
+            if first is None and turn is not None:
+                first = self._now()
+                self._observe(Spoke(turn, self.name, first))
+                self._observe(StageDone(turn, self.name, first, "synthesise", asked, first))
+
+        try:
+            await self._mouth.speaker.say(text, self._mouth.sink, on_sentence)
+        finally:
+            self._mouth.guard.silent()
+            if first is not None and turn is not None:
+                now = self._now()
+                self._observe(StageDone(turn, self.name, now, "speak", first, now))
+
+    def _tell_to_wait(self, answering: _Answering) -> None:
+        if self._source_open and not answering.superseded:
+            self._tasks.create_task(self._chime(Chime.WAITING))
+
+    async def _chime(self, kind: Chime) -> None:
+        try:
+            await self._mouth.sink.play(chime(kind))
+        except AssistantError as failure:
+            log.error("%s: no chime: %s", self.name, failure)
+
+    def _stripped(self, text: str, wake: WakeEvent | None) -> str:
+        return strip_wake_phrase(text, (wake.word,)) if wake is not None else text
