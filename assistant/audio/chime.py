@@ -61,5 +61,5 @@ def _note(frequency: float, count: int) -> NDArray[np.float64]:
     for multiple, strength in _PARTIALS:
         wave += strength * np.sin(2 * np.pi * frequency * multiple * time)
     envelope = np.minimum(time / _ATTACK, 1.0) * np.exp(-time / _DECAY)
-    fade: NDArray[np.float64] = np.minimum((time[-1] - time) / 0.02, 1.0)
-    return wave * envelope * fade
+    note: NDArray[np.float64] = wave * envelope * np.minimum((time[-1] - time) / 0.02, 1.0)
+    return note

@@ -15,13 +15,16 @@ KEPT_SECONDS = 4.0
 MAX_DRIFT = 0.04
 """Seconds by which the count of played samples may deviate from the clock during sound."""
 
+HANGOVER = 0.2
+"""Seconds of silence after which what follows is a new sound with a position of its own."""
+
 
 class FarEnd:
     """The last KEPT_SECONDS of what was played, at SAMPLE_RATE.
 
     The loudspeaker's thread writes, the canceller reads. Positions are monotonic seconds times
-    SAMPLE_RATE. Samples follow each other as they were played though the clock's word on each
-    block jitters; the position is set anew in silence, or when it has drifted by MAX_DRIFT.
+    SAMPLE_RATE. Within a sound samples follow each other as they were played, though the
+    clock's word on each block jitters; silence is not recorded, and costs nothing.
     """
 
     def __init__(self) -> None:
@@ -29,25 +32,27 @@ class FarEnd:
         self._ring = np.zeros(self._size, np.int16)
         self._end = 0
         self._sounding = -self._size
-        self._rate = 0
-        self._resampler = StreamResampler(1, 1)
         self._lock = threading.Lock()
+        # Of the loudspeaker's thread alone: what was taken of the present sound, and when.
+        self._resampler = StreamResampler(1, 1)
+        self._rate = 0
+        self._began = 0.0
+        self._taken = 0
+        self._silent = np.inf
 
     def played(self, samples: Samples, rate: int, time: float) -> None:
         """`samples` at `rate` Hz leave the loudspeaker from monotonic second `time` on."""
-        if rate != self._rate:
+        self._silent = 0.0 if samples.any() else self._silent + len(samples) / rate
+        if self._silent > HANGOVER:
+            self._rate = 0
+            return
+        due = self._began + self._taken / (self._rate or 1)
+        if rate != self._rate or abs(time - due) > MAX_DRIFT:
             self._rate, self._resampler = rate, StreamResampler(rate, SAMPLE_RATE)
-        resampled = self._resampler.process(samples)[-self._size :]
-        start, loud = round(time * SAMPLE_RATE), bool(resampled.any())
-        with self._lock:
-            drift = abs(start - self._end)
-            if drift > MAX_DRIFT * SAMPLE_RATE or (not loud and drift > 0.002 * SAMPLE_RATE):
-                self._clear(self._end, min(start - self._end, self._size))
-                self._end = start
-            self._put(self._end, resampled)
-            self._end += len(resampled)
-            if loud:
-                self._sounding = self._end
+            self._began, self._taken = time, 0
+            self._begin(round(time * SAMPLE_RATE))
+        self._taken += len(samples)
+        self._add(self._resampler.process(samples)[-self._size :])
 
     def between(self, position: int, count: int) -> Samples:
         """`count` samples from `position` on; silence where nothing is known (yet, or any more)."""
@@ -61,9 +66,17 @@ class FarEnd:
         with self._lock:
             return self._sounding > position
 
-    def _put(self, position: int, samples: Samples) -> None:
-        self._ring[np.arange(position, position + len(samples)) % self._size] = samples
+    def _begin(self, position: int) -> None:
+        """Go on at `position`, with silence from where the sound before it ended."""
+        with self._lock:
+            gap = np.arange(self._end, min(position, self._end + self._size))
+            self._ring[gap % self._size] = 0
+            self._end = position
 
-    def _clear(self, position: int, count: int) -> None:
-        if count > 0:
-            self._ring[np.arange(position, position + count) % self._size] = 0
+    def _add(self, samples: Samples) -> None:
+        with self._lock:
+            places = np.arange(self._end, self._end + len(samples))
+            self._ring[places % self._size] = samples
+            self._end += len(samples)
+            if samples.any():
+                self._sounding = self._end

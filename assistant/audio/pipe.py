@@ -24,8 +24,11 @@ PACE = 0.98
 with, one that has a whole file to give is slowed down."""
 
 PAUSE = 0.5
-"""Seconds without data after which a writer is taken to have gone; a half sample or chunk that
-it left is dropped, or the next writer's bytes would be noise."""
+"""Seconds without data after which a writer is taken to have gone; half a sample that it left is
+dropped, or the next writer's bytes would be noise."""
+
+SILENCE = 2.0
+"""Seconds of silence that are yielded then, so that what was said last comes to its end."""
 
 _CHUNK_BYTES = 2 * CHUNK_SAMPLES
 
@@ -50,22 +53,28 @@ class PipeSource:
         """Yield what is written. Raises AudioError when `path` is no FIFO that can be read."""
         reader, transport = await _open(self._path)
         chunker = Chunker()
-        pending = b""
+        odd = b""
         due = 0.0
+        silent: list[AudioChunk] = []
+        patience: float | None = None
         try:
             while True:
                 try:
-                    data = await asyncio.wait_for(reader.read(_CHUNK_BYTES), PAUSE)
+                    data = await asyncio.wait_for(reader.read(_CHUNK_BYTES), patience)
                 except TimeoutError:
-                    chunker.clear()
-                    pending = b""
+                    if patience == PAUSE:
+                        odd = b""
+                        silent = _silence(chunker)
+                    chunk = silent.pop(0)
+                    patience = chunk.duration if silent else None
+                    yield chunk
                     continue
                 if not data:
                     break
-                pending += data
-                whole = len(pending) // 2 * 2
-                samples = np.frombuffer(pending[:whole], "<i2").astype(np.int16)
-                pending = pending[whole:]
+                patience = PAUSE
+                data = odd + data
+                odd = data[len(data) // 2 * 2 :]
+                samples = np.frombuffer(data, "<i2", len(data) // 2).astype(np.int16)
                 for chunk in chunker.push(samples, monotonic() - len(samples) / SAMPLE_RATE):
                     await sleep_until(due)
                     due = max(due + PACE * chunk.duration, monotonic())
@@ -74,6 +83,14 @@ class PipeSource:
                 yield last
         finally:
             transport.close()
+
+
+def _silence(chunker: Chunker) -> list[AudioChunk]:
+    """What is left in `chunker`, and SILENCE after it."""
+    count = round(SILENCE * SAMPLE_RATE)
+    chunks = chunker.push(np.zeros(count, np.int16), monotonic() - PAUSE)
+    chunker.clear()
+    return chunks
 
 
 async def _open(path: Path) -> tuple[asyncio.StreamReader, asyncio.ReadTransport]:

@@ -30,7 +30,7 @@ def resample(pcm: Pcm, rate: int) -> Pcm:
 class StreamResampler:
     """Resamples one endless stream of int16 mono samples, block by block.
 
-    The output lags by the filter's length (some 10 ms); `finish` yields the rest.
+    The output lags by the filter's length, up to 40 ms; `finish` yields the rest.
     """
 
     def __init__(self, from_rate: int, to_rate: int) -> None:

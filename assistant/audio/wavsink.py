@@ -10,6 +10,7 @@ import numpy as np
 from assistant.audio.pcm import Pcm, Samples
 from assistant.audio.resample import resample
 from assistant.audio.wav import write_wav
+from assistant.errors import AudioError
 
 
 class WavSink:
@@ -68,7 +69,12 @@ class WavSink:
         return self._waiting > 0
 
     def _write(self, pcm: Pcm) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise AudioError(
+                f"{self._folder}: can't be made ({error.strerror}); give another folder"
+            ) from error
         if self._name is None:
             self._count += 1
             write_wav(self._folder / f"reply-{self._count:03}.wav", pcm)

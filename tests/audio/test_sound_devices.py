@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from time import monotonic
 
 import numpy as np
 import pytest
@@ -14,11 +16,14 @@ import pytest
 from assistant.audio.devices import sound_devices
 from assistant.audio.farend import FarEnd
 from assistant.audio.microphone import Microphone
-from assistant.audio.noise import coloured_noise, level
+from assistant.audio.noise import coloured_noise
 from assistant.audio.pcm import SAMPLE_RATE, AudioChunk, Pcm, Samples
 from assistant.audio.ports import AudioSource
+from assistant.audio.resample import resample
 from assistant.audio.speaker import Speaker
 from tests.support.pulse import DEVICE, PulseServer, recorded
+
+FRAME = SAMPLE_RATE // 10
 
 
 @pytest.fixture
@@ -71,14 +76,31 @@ def sound(seconds: float = 1.0, seed: int = 1) -> Pcm:
     return coloured_noise(seconds, -20, pink=True, seed=seed)
 
 
-def likeness(heard: Samples, said: Samples) -> float:
-    """Highest normalised correlation of `said` with any stretch of `heard`."""
+def place(heard: Samples, said: Samples) -> int:
+    """Where in `heard` the stretch begins that is most like `said`."""
     size = 1 << (len(heard) + len(said)).bit_length()
-    a, b = heard.astype(np.float64), said.astype(np.float64)
-    product = np.fft.irfft(np.fft.rfft(a, size) * np.conj(np.fft.rfft(b, size)), size)
-    best = int(np.argmax(product[: len(heard)]))
-    stretch = a[best : best + len(b)]
-    return float(product[best] / (np.linalg.norm(stretch) * np.linalg.norm(b) + 1e-9))
+    spectrum = np.fft.rfft(heard.astype(np.float64), size)
+    product = np.fft.irfft(spectrum * np.conj(np.fft.rfft(said.astype(np.float64), size)), size)
+    return int(np.argmax(product[: len(heard)]))
+
+
+def found(heard: Samples, said: Samples) -> list[bool]:
+    """For each tenth of a second of `said`, whether it is to be found in `heard`."""
+    frames = said[: len(said) // FRAME * FRAME].reshape(-1, FRAME)
+    return [_likeness(heard, frame) > 0.85 for frame in frames]
+
+
+def share(heard: Samples, said: Samples) -> float:
+    """Share of `said` found in `heard`. On a busy machine a sound server drops a little."""
+    return float(np.mean(found(heard, said)))
+
+
+def _likeness(heard: Samples, said: Samples) -> float:
+    """Normalised correlation of `said` with the stretch of `heard` that is most like it."""
+    start = place(heard, said)
+    stretch = heard[start : start + len(said)].astype(np.float64)
+    product = stretch @ said[: len(stretch)].astype(np.float64)
+    return float(product / (np.linalg.norm(stretch) * np.linalg.norm(said) + 1e-9))
 
 
 async def test_what_is_said_reaches_the_microphone_whole(pulse: PulseServer) -> None:
@@ -87,25 +109,32 @@ async def test_what_is_said_reaches_the_microphone_whole(pulse: PulseServer) -> 
         await ear.more()
         await asyncio.to_thread(pulse.play_into_microphone, said)
         await ear.more()
-    assert likeness(ear.samples, said.samples) > 0.9
+    assert share(ear.samples, said.samples) > 0.6
     # The sound server corrects its clock once after the start; from then on time runs evenly.
     times = np.array([c.time for c in ear.chunks])
     assert np.all(np.diff(times) > 0)
     assert np.allclose(np.diff(times)[-10:], 0.032, atol=0.06)
 
 
-async def test_what_is_played_reaches_the_speaker_with_its_tail(pulse: PulseServer) -> None:
-    played = Pcm(sound(1.0).samples, 22_050)
+async def test_what_is_played_reaches_the_speaker_in_order_and_with_its_tail(
+    pulse: PulseServer,
+) -> None:
+    first, second = sound(0.6, seed=1), sound(0.4, seed=2)
     far_end = FarEnd()
     async with Speaker(DEVICE, far_end=far_end) as speaker:
         with pulse.record_speaker() as file:
-            await speaker.play(played)
+            # The first has further to go to the device's rate, and must still be the first.
+            await asyncio.gather(speaker.play(resample(first, 48_000)), speaker.play(second))
+            ended = monotonic()
             assert not speaker.playing
-            await speaker.play(Pcm(sound(0.2, seed=2).samples, SAMPLE_RATE))
     heard = recorded(file)
-    assert likeness(heard, sound(0.2, seed=2).samples) > 0.9
-    tail = sound(0.2, seed=2).samples[-800:]
-    assert likeness(heard, tail) > 0.9
+    assert share(heard, first.samples) > 0.6
+    assert found(heard, second.samples)[-1], "the tail"
+    assert place(heard, second.samples) > place(heard, first.samples)
+    # Echo cancellation is told the same, on the clock.
+    position = round((ended - 1.5) * SAMPLE_RATE)
+    told = far_end.between(position, 2 * SAMPLE_RATE)
+    assert share(told, np.concatenate((first.samples, second.samples))) > 0.6
 
 
 async def test_stop_falls_silent_and_frees_who_waits(pulse: PulseServer) -> None:
@@ -116,52 +145,37 @@ async def test_stop_falls_silent_and_frees_who_waits(pulse: PulseServer) -> None
             assert speaker.playing
             speaker.stop()
             await asyncio.wait_for(asyncio.gather(*playing), 1.0)
-            await speaker.play(sound(0.3, seed=3))
+            await speaker.play(sound(1.0, seed=3))
     heard = recorded(file)
     loud = np.count_nonzero(np.abs(heard) > 50) / SAMPLE_RATE
-    assert 0.3 < loud < 3.0
-    assert likeness(heard, sound(0.3, seed=3).samples) > 0.9
+    assert 0.8 < loud < 4.0
+    assert share(heard, sound(1.0, seed=3).samples) > 0.6
 
 
-async def test_sounds_are_played_in_the_order_they_were_given(pulse: PulseServer) -> None:
-    parts = [Pcm(sound(0.3, seed=s).samples, rate) for s, rate in ((5, 16_000), (6, 22_050))]
-    async with Speaker(DEVICE) as speaker:
-        with pulse.record_speaker() as file:
-            await asyncio.gather(*(speaker.play(part) for part in parts))
-    assert np.count_nonzero(np.abs(recorded(file)) > 50) > 0.4 * SAMPLE_RATE
-
-
-async def test_the_source_survives_the_sound_card(
+async def test_both_survive_the_sound_card(
     pulse: PulseServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    async with listening(Microphone(DEVICE, name="mic")) as ear:
+    async with listening(Microphone(DEVICE, name="mic")) as ear, Speaker(DEVICE) as speaker:
         await ear.more()
-        pulse.kill()
-        await asyncio.sleep(1.5)
-        pulse.start()
-        await ear.more()
-        said = sound(0.5)
-        await asyncio.to_thread(pulse.play_into_microphone, said)
-        await ear.more()
-    assert likeness(ear.samples, said.samples) > 0.9
-    told = [r.getMessage() for r in caplog.records if r.getMessage().startswith("mic:")]
-    assert len([t for t in told if "tried until it works" in t]) == 1
-    assert told[-1] == "mic: works"
-
-
-async def test_the_sink_survives_the_sound_card(pulse: PulseServer) -> None:
-    async with Speaker(DEVICE) as speaker:
         await speaker.play(sound(0.2))
         lost = asyncio.create_task(speaker.play(sound(5.0)))
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.3)
         pulse.kill()
         await asyncio.wait_for(lost, 4.0)
+        await asyncio.sleep(1.0)
         pulse.start()
+        await ear.more()
+        said, replied = sound(1.0, seed=5), sound(1.0, seed=6)
+        await asyncio.to_thread(pulse.play_into_microphone, said)
         with pulse.record_speaker() as file:
-            for _ in range(3):
-                await speaker.play(sound(0.3, seed=4))
-    assert likeness(recorded(file), sound(0.3, seed=4).samples) > 0.9
+            await speaker.play(replied)
+        await ear.more()
+    assert share(ear.samples, said.samples) > 0.6
+    assert share(recorded(file), replied.samples) > 0.6
+    told = [r.getMessage() for r in caplog.records if r.getMessage().startswith("mic:")]
+    assert len(told) == 2, "once down, once up"
+    assert told[-1] == "mic: works"
 
 
 async def test_both_come_up_when_the_sound_server_comes_late(pulse: PulseServer) -> None:
@@ -171,9 +185,8 @@ async def test_both_come_up_when_the_sound_server_comes_late(pulse: PulseServer)
         pulse.start()
         await ear.more()
         with pulse.record_speaker() as file:
-            for _ in range(3):
-                await speaker.play(sound(0.3, seed=4))
-    assert level(recorded(file)) > -60
+            await speaker.play(sound(1.0, seed=4))
+    assert share(recorded(file), sound(1.0, seed=4).samples) > 0.6
 
 
 async def test_devices_are_listed(pulse: PulseServer) -> None:
@@ -191,3 +204,19 @@ async def test_without_devices_the_reason_is_given(
     assert not devices.inputs
     assert devices.problem is not None
     assert "sound" in devices.problem
+
+
+async def test_without_portaudio_the_package_is_named_and_the_source_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = tmp_path / "sounddevice.py"
+    broken.write_text("raise OSError('PortAudio library not found')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
+    async with listening(Microphone(name="mic")):
+        await asyncio.sleep(1.2)  # two attempts
+    told = [r.getMessage() for r in caplog.records]
+    assert len(told) == 1
+    assert "libportaudio2" in told[0]
+    devices = await sound_devices()
+    assert "libportaudio2" in str(devices.problem)

@@ -1,1 +1,1 @@
-"""Parts that several rooms' tests share."""
+"""Real things for tests to run against."""

@@ -1,0 +1,131 @@
+"""A real Mosquitto on loopback that tests may start, kill and restart.
+
+    with Mosquitto(tmp_path) as broker:
+        settings = broker.settings()
+        broker.restart()
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from assistant.config import MqttSettings
+
+_PATIENCE = 10.0
+
+
+def free_port() -> int:
+    """A port of loopback that nothing listened on just now."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def executable(name: str = "mosquitto") -> str:
+    """Where Debian's package put it; an assertion fails when it is not installed."""
+    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+    assert found, f"{name} is not installed; these tests need it: apt-get install mosquitto"
+    return found
+
+
+class Mosquitto:
+    """One broker with its own folder. Retained messages are on disk at once, so that even `kill`
+    loses none; the port stays the same over restarts."""
+
+    def __init__(self, folder: Path, *lines: str, anonymous: bool = True, listener: str = "") -> None:
+        """`lines` are added to the configuration; `listener` holds those that must follow it."""
+        self.port = free_port()
+        self.folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log = folder / "mosquitto.log"
+        configuration = [
+            f"listener {self.port} 127.0.0.1",
+            *([listener] if listener else []),
+            f"allow_anonymous {str(anonymous).lower()}",
+            "persistence true",
+            f"persistence_location {folder}/",
+            "autosave_on_changes true",
+            "autosave_interval 1",
+            *lines,
+        ]
+        (folder / "mosquitto.conf").write_text("\n".join(configuration) + "\n")
+
+    def __enter__(self) -> Mosquitto:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None
+
+    def settings(self, **changes: Any) -> MqttSettings:
+        """Settings that lead to this broker."""
+        return MqttSettings(**{"host": "127.0.0.1", "port": self.port, **changes})
+
+    def start(self) -> None:
+        """Start, and return once it accepts connections."""
+        assert self._process is None, "already running"
+        command: Sequence[str] = (executable(), "-c", str(self.folder / "mosquitto.conf"))
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        deadline = time.monotonic() + _PATIENCE
+        while not self._accepts():
+            gone = self._process.poll() is not None
+            assert not gone and time.monotonic() < deadline, self.output()
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """Let it end properly; nothing happens when it is not running."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self._end(signal.SIGKILL)
+
+    def restart(self) -> None:
+        """Kill it and start it again on the same port."""
+        self.kill()
+        self.start()
+
+    def freeze(self) -> None:
+        """Stop it answering, with its connections left open."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Undo `freeze`."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def output(self) -> str:
+        """What it has said so far."""
+        return self._log.read_text(errors="replace")
+
+    def _accepts(self) -> bool:
+        with socket.socket() as sock:
+            return sock.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGCONT)  # a frozen one would not hear the other
+        self._process.send_signal(how)
+        self._process.wait(_PATIENCE)
+        self._process = None
