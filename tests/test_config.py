@@ -1,0 +1,95 @@
+"""The configuration: what is wrong is said with file, line, key and remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from assistant.cli.app import app
+from assistant.config import load_settings
+from assistant.errors import ConfigError
+
+WRONG = [
+    ('[mqtt]\nhots = "x"', ":2: mqtt.hots: there is no such setting; known here: base_topic"),
+    ("[mqtt]\nport = 70000", ":2: mqtt.port: "),
+    ("[mqtt]\nport = 'abc'", ":2: mqtt.port: "),
+    ('[[source]]\nname = "a"\n[[source]]\nkind = "telepathy"', ":4: source.1.kind: "),
+    ("nonsense = 1", ":1: nonsense: there is no such setting"),
+    ("[nonsense]\na = 1", ":1: nonsense: there is no such setting"),
+    ('language = "English"', ":1: language: "),
+    ("[wake]\nthreshold = 1.5", ":2: wake.threshold: "),
+    ("[mqtt\nport = 1", "is not valid TOML"),
+    ("language = 'en'\nlanguage = 'it'", "is not valid TOML"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), WRONG)
+def test_what_is_wrong_is_named(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "assistant.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_settings(file)
+    assert message in str(caught.value)
+    assert str(file) in str(caught.value)
+
+
+@pytest.mark.parametrize(("text", "message"), WRONG)
+def test_the_commands_end_with_2(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "assistant.toml"
+    file.write_text(text)
+    result = CliRunner().invoke(app, ["config", "check", "--config", str(file)])
+    assert isinstance(result.exception, ConfigError)
+
+
+def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--config"):
+        load_settings(tmp_path / "none.toml")
+
+
+def test_a_binary_file_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "assistant.toml"
+    file.write_bytes(b"\xff\xfe\x00language")
+    with pytest.raises(ConfigError, match="UTF-8"):
+        load_settings(file)
+
+
+def test_the_environment_overrides_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "assistant.toml"
+    file.write_text('[mqtt]\nhost = "file"\nport = 1884')
+    monkeypatch.setenv("ASSISTANT_MQTT__HOST", "environment")
+    settings = load_settings(file)
+    assert (settings.mqtt.host, settings.mqtt.port) == ("environment", 1884)
+
+
+def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASSISTANT_MQTT__PORT", "many")
+    with pytest.raises(ConfigError, match="ASSISTANT_MQTT__PORT"):
+        load_settings(None)
+
+
+def test_paths_are_taken_from_the_files_folder(tmp_path: Path) -> None:
+    file = tmp_path / "assistant.toml"
+    file.write_text('[home]\nfile = "home.toml"\n[[source]]\nkind = "pipe"\npath = "-"')
+    settings = load_settings(file)
+    assert settings.home.file == tmp_path / "home.toml"
+    assert str(settings.source[0].path) == "-"
+
+
+def test_the_example_is_a_valid_file_that_changes_nothing(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["config", "example"])
+    assert result.exit_code == 0
+    file = tmp_path / "assistant.toml"
+    file.write_text(result.output)
+    assert load_settings(file) == load_settings(None)
+
+
+def test_passwords_are_not_shown(tmp_path: Path) -> None:
+    file = tmp_path / "assistant.toml"
+    file.write_text('[mqtt]\npassword = "hunter2"')
+    result = CliRunner().invoke(app, ["config", "show", "--config", str(file)])
+    assert result.exit_code == 0
+    assert "hunter2" not in result.output
