@@ -43,17 +43,16 @@ DEMO: Final = (
     ScriptedTurn(
         "set the thermostat to 22 degrees", {"climate.thermostat": {"target_temperature": 22}}
     ),
-    ScriptedTurn("lock the front door", {"lock.front_door": {"locked": True}}),
+    ScriptedTurn("please lock the front door", {"lock.front_door": {"locked": True}}),
     ScriptedTurn(
-        "is the front door locked",
-        before={"lock.front_door": {"locked": True}},
-        reply=("yes", "locked"),
+        "is the garage door closed",
+        reply=("yes", "closed"),
     ),
     ScriptedTurn("start the robot vacuum", {"vacuum.robot_vacuum": {"vacuum": "cleaning"}}),
     ScriptedTurn(
         "set the ceiling fan to 70 percent", {"fan.ceiling_fan": {"on": True, "percentage": 70}}
     ),
-    ScriptedTurn("set the floor lamp to red", {"light.floor_lamp": {"on": True, "color": "red"}}),
+    ScriptedTurn("make the floor lamp red", {"light.floor_lamp": {"on": True, "color": "red"}}),
     ScriptedTurn("tell me a story about seven dragons", reply=("understand", "sorry")),
     ScriptedTurn("open the bedroom blinds", {"cover.bedroom_blinds": {"position": 100}}),
     ScriptedTurn("turn on the coffee maker", {"switch.coffee_maker": {"on": True}}),
@@ -69,7 +68,7 @@ THIRTY: Final = (
         {"light.kitchen_light": {"on": False}},
         before={"light.kitchen_light": {"on": True}},
     ),
-    ScriptedTurn("turn on the hall light", {"light.hall_light": {"on": True}}),
+    ScriptedTurn("turn on the light in the hall", {"light.hall_light": {"on": True}}),
     ScriptedTurn(
         "turn off the bathroom light",
         {"light.bathroom_light": {"on": False}},
@@ -94,23 +93,23 @@ THIRTY: Final = (
         before={"light.bedside_lamp": {"on": True}},
     ),
     ScriptedTurn("turn on the floor lamp", {"light.floor_lamp": {"on": True}}),
-    ScriptedTurn("set the floor lamp to blue", {"light.floor_lamp": {"on": True, "color": "blue"}}),
+    ScriptedTurn("make the floor lamp blue", {"light.floor_lamp": {"on": True, "color": "blue"}}),
     ScriptedTurn(
         "set the floor lamp to green", {"light.floor_lamp": {"on": True, "color": "green"}}
     ),
     ScriptedTurn("turn on the lights in the bathroom", {"light.bathroom_light": {"on": True}}),
     ScriptedTurn(
-        "turn off all the lights upstairs",
+        "turn off the lights upstairs",
         {light: {"on": False} for light in _UPSTAIRS},
         before={light: {"on": True} for light in _UPSTAIRS},
     ),
     ScriptedTurn("open the bedroom blinds", {"cover.bedroom_blinds": {"position": 100}}),
-    ScriptedTurn("close the living room blinds", {"cover.living_room_blinds": {"position": 0}}),
+    ScriptedTurn("close the blinds", {"cover.living_room_blinds": {"position": 0}}),
     ScriptedTurn(
         "set the bedroom blinds to 30 percent",
         {"cover.bedroom_blinds": {"position": Between(28, 32)}},
     ),
-    ScriptedTurn("lock the front door", {"lock.front_door": {"locked": True}}),
+    ScriptedTurn("please lock the front door", {"lock.front_door": {"locked": True}}),
     ScriptedTurn(
         "set the thermostat to 23 degrees", {"climate.thermostat": {"target_temperature": 23}}
     ),
@@ -140,8 +139,8 @@ THIRTY: Final = (
     ),
     ScriptedTurn("start the robot vacuum", {"vacuum.robot_vacuum": {"vacuum": "cleaning"}}),
     ScriptedTurn(
-        "return the robot vacuum to its base",
-        {"vacuum.robot_vacuum": {"vacuum": "docked"}},
+        "pause the robot vacuum",
+        {"vacuum.robot_vacuum": {"vacuum": "paused"}},
         before={"vacuum.robot_vacuum": {"vacuum": "cleaning"}},
     ),
     ScriptedTurn(

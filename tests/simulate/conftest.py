@@ -3,59 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import socket
-import subprocess
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 import aiomqtt
 import pytest
 
 from assistant.simulate.home import VirtualHome
+from tests.support.mosquitto import Mosquitto
 
 
-@dataclass
-class Broker:
-    """A Mosquitto process on loopback, without persistence."""
-
-    port: int
-    host: str = "127.0.0.1"
-    process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        binary = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
-        self.process = subprocess.Popen(
-            [binary, "-p", str(self.port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        while True:
-            try:
-                socket.create_connection((self.host, self.port), 0.2).close()
-                return
-            except OSError:
-                time.sleep(0.02)
-
-    def kill(self) -> None:
-        if self.process:
-            self.process.kill()
-            self.process.wait()
+@pytest.fixture(scope="package")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
+    with Mosquitto(tmp_path_factory.mktemp("broker")) as broker:
+        yield broker
 
 
 @pytest.fixture
-def broker() -> Iterator[Broker]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        broker = Broker(free.getsockname()[1])
-    broker.start()
-    yield broker
-    broker.kill()
-
-
-@pytest.fixture
-async def home(broker: Broker) -> AsyncIterator[VirtualHome]:
-    async with VirtualHome(broker.host, broker.port, latency=(0.0, 0.01)) as home:
+async def home(broker: Mosquitto) -> AsyncIterator[VirtualHome]:
+    async with VirtualHome(
+        "127.0.0.1", broker.port, latency=(0.0, 0.01), leave_no_trace=True
+    ) as home:
         yield home
 
 
@@ -87,8 +55,8 @@ class Ear:
 
 
 @asynccontextmanager
-async def listening(broker: Broker) -> AsyncIterator[Ear]:
-    async with aiomqtt.Client(broker.host, broker.port) as client:
+async def listening(broker: Mosquitto) -> AsyncIterator[Ear]:
+    async with aiomqtt.Client("127.0.0.1", broker.port) as client:
         ear = Ear(client)
         task = asyncio.create_task(ear.listen())
         await client.subscribe("#", qos=1)
@@ -102,6 +70,6 @@ async def listening(broker: Broker) -> AsyncIterator[Ear]:
 
 
 @pytest.fixture
-async def ear(broker: Broker, home: VirtualHome) -> AsyncIterator[Ear]:
+async def ear(broker: Mosquitto, home: VirtualHome) -> AsyncIterator[Ear]:
     async with listening(broker) as ear:
         yield ear

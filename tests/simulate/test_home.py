@@ -8,13 +8,15 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from assistant.errors import MqttError
 from assistant.simulate.home import VirtualHome
-from tests.simulate.conftest import Broker, Ear, listening
+from tests.simulate.conftest import Ear, listening
+from tests.support.mosquitto import Mosquitto, free_port
 
 BRIDGE = "virtual-home/bridge/availability"
 LIGHT = "virtual-home/light/kitchen_light"
@@ -61,14 +63,15 @@ async def test_announces_again_when_home_assistant_is_born(home: VirtualHome, ea
     await ear.until(topic, config)
 
 
-async def test_retained_commands_are_ignored(broker: Broker) -> None:
+async def test_retained_commands_are_ignored(broker: Mosquitto) -> None:
     async with listening(broker) as ear:
         await ear.say(f"{LIGHT}/set", "ON", retain=True)
-        async with VirtualHome(broker.host, broker.port, latency=(0, 0)) as home:
+        async with VirtualHome("127.0.0.1", broker.port, leave_no_trace=True) as home:
             await ear.say("virtual-home/switch/tv/set", "ON")
             await home.wait_for("switch.tv", "on", True)
             assert home.states()["light.kitchen_light"] == {"on": False}
             assert [c.device for c in home.commands] == ["switch.tv"]
+        await ear.say(f"{LIGHT}/set", "", retain=True)
 
 
 async def test_a_repeated_command_is_answered(home: VirtualHome, ear: Ear) -> None:
@@ -149,8 +152,8 @@ async def test_waiting_in_vain_says_what_is_there(home: VirtualHome) -> None:
         await home.wait_for("light.kitchen_light", "on", True, 0.05)
 
 
-async def test_the_home_comes_back_with_its_broker(broker: Broker) -> None:
-    async with VirtualHome(broker.host, broker.port, latency=(0, 0)) as home:
+async def test_the_home_comes_back_with_its_broker(broker: Mosquitto) -> None:
+    async with VirtualHome("127.0.0.1", broker.port, latency=(0, 0)) as home:
         for turn in range(3):
             broker.kill()
             home.arrange({"switch.tv": {"on": turn % 2 == 0}})
@@ -163,30 +166,29 @@ async def test_the_home_comes_back_with_its_broker(broker: Broker) -> None:
                 await home.wait_for("light.kitchen_light", "on", not turn % 2)
 
 
-async def test_no_broker_is_said_at_once(unused_tcp_port: int) -> None:
-    home = VirtualHome("127.0.0.1", unused_tcp_port, patience=0.5)
-    with pytest.raises(MqttError, match=rf"127\.0\.0\.1:{unused_tcp_port}.*name another"):
+async def test_no_broker_is_said_at_once() -> None:
+    port = free_port()
+    home = VirtualHome("127.0.0.1", port, patience=0.5)
+    with pytest.raises(MqttError, match=rf"127\.0\.0\.1:{port}.*name another"):
         async with home:
             pass
 
 
-async def test_leaving_marks_everything_offline(broker: Broker) -> None:
-    async with VirtualHome(broker.host, broker.port):
+async def test_leaving(broker: Mosquitto) -> None:
+    """Everything is marked offline, or gone without a trace."""
+    async with VirtualHome("127.0.0.1", broker.port):
         pass
     async with listening(broker) as ear:
         assert ear.retained[BRIDGE] == "offline"
         assert _entities(ear.retained)
-
-
-async def test_leaving_no_trace(broker: Broker) -> None:
-    async with VirtualHome(broker.host, broker.port, leave_no_trace=True):
+    async with VirtualHome("127.0.0.1", broker.port, leave_no_trace=True):
         pass
     async with listening(broker) as ear:
         assert ear.retained == {"test/ready": "yes"}
 
 
 @pytest.mark.parametrize(("how", "left"), [(signal.SIGKILL, "offline"), (signal.SIGINT, "")])
-async def test_as_a_command(broker: Broker, how: signal.Signals, left: str) -> None:
+async def test_as_a_command(broker: Mosquitto, how: signal.Signals, left: str) -> None:
     """Killed, its last will speaks; interrupted, it clears what it left on the broker."""
     command = [sys.executable, "-m", "assistant.simulate", "--port", str(broker.port)]
     async with listening(broker) as ear:
@@ -200,7 +202,7 @@ async def test_as_a_command(broker: Broker, how: signal.Signals, left: str) -> N
                 await process.wait()
 
 
-async def test_the_command_writes_the_home_file(tmp_path: Any) -> None:
+async def test_the_command_writes_the_home_file(tmp_path: Path) -> None:
     file = tmp_path / "home.toml"
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "assistant.simulate", "--write-home", str(file)
