@@ -35,7 +35,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from assistant.errors import SkillError
 from assistant.home.model import Home
-from assistant.understand.plan import Plan, Utterance
+from assistant.understand.plan import Plan, PlanKind, Utterance
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +55,10 @@ class Request:
     options: Mapping[str, Any] = field(default_factory=dict)
     names: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     """What the slots `name`, `area` and `floor` stand for: slot -> value -> ids."""
+    understand: Callable[[str], Plan] = lambda _: Plan(PlanKind.UNKNOWN)
+    """Understands a part of the sentence by itself: the command in "in ten minutes, ..."."""
+    recent: tuple[str, ...] = ()
+    """Ids of the devices of the last turn: what "it" may mean."""
 
 
 Handler = Callable[[Request], Plan]

@@ -2,6 +2,7 @@
 
 Wordings are the skills' and live in their `replies/LANGUAGE.yaml`. A key is `SKILL.KEY`. Wordings
 are Jinja in a sandbox; beside Jinja's own they have these filters: `number` (20.0 -> 20),
+`duration` (seconds -> "1 hour and 5 minutes"),
 `listed` ("a, b and c"), `either` ("a, b or c"), `capitalise` (the first letter alone), and, looked
 up as further keys, `word` (`word_CODE`), `one` (`one_KIND`) and `verb` (`verb_ACTION`).
 """
@@ -128,6 +129,15 @@ class Replies:
             return self._find("core", "done", language) or ""
         return " ".join(text.split())
 
+    def _duration(
+        self, seconds: object, language: str, join: Callable[[Sequence[object]], str]
+    ) -> str:
+        words = []
+        for unit, n in _parts_of(float(str(seconds))).items():
+            wording = self._find("core", f"duration_{unit}", language) or f"{n} {unit}"
+            words.append(self._render(wording, "core", language, {"n": n}))
+        return join(words)
+
     def _environment_for(self, skill: str, language: str) -> ImmutableSandboxedEnvironment:
         def looked_up(prefix: str) -> Callable[[object], str]:
             def look_up(code: object) -> str:
@@ -160,11 +170,18 @@ class Replies:
             "listed": joined("and"),
             "either": joined("or"),
             "capitalise": lambda text: str(text)[:1].upper() + str(text)[1:],
+            "duration": lambda seconds: self._duration(seconds, language, joined("and")),
             "word": looked_up("word"),
             "one": looked_up("one"),
             "verb": looked_up("verb"),
         }
         return environment
+
+
+def _parts_of(seconds: float) -> dict[str, int]:
+    whole = max(0, round(seconds))
+    parts = {"hours": whole // 3600, "minutes": whole % 3600 // 60, "seconds": whole % 60}
+    return {unit: n for unit, n in parts.items() if n} or {"seconds": 0}
 
 
 def spoken_number(value: object) -> str:

@@ -42,6 +42,8 @@ def names_of(home: Home, language: Language) -> Names:
                     if exact
                     else _loose_forms(plain, area_names.get(device.area or "", ()), language)
                 )
+                if device.type is DeviceType.TODO_LIST and not exact:
+                    forms |= _list_forms(plain, language)
                 for form in forms:
                     if not form:
                         continue
@@ -90,6 +92,15 @@ def _loose_forms(name: str, area_names: Iterable[str], language: Language) -> se
         if name.startswith(area + " ") and len(name.split()) - len(area.split()) >= 2:
             forms.add(name[len(area) + 1 :])
     return forms | {other for form in forms for other in language.numbers_of(form)}
+
+
+def _list_forms(name: str, language: Language) -> set[str]:
+    """The shopping list is also "shopping", and Personal Tasks are "tasks"."""
+    kinds = {squeeze(word) for word in language.kinds["todo_list"]["one"].split("|")}
+    forms = {name.removesuffix(" " + kind) for kind in kinds if name.endswith(" " + kind)}
+    last = name.split()[-1]
+    last_is_kind = any(last == kind.split()[-1] and forms for kind in kinds)
+    return forms | ({last} if name != last and not last_is_kind else set())
 
 
 def _place_names(

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hassil.intents import Intents, SlotList, WildcardSlotList
+from hassil.intents import Intents, SlotList, TextSlotList, WildcardSlotList
 from hassil.recognize import RecognizeResult, recognize_all
 
 from assistant.home.model import Home
@@ -65,12 +65,14 @@ class TemplateUnderstanding:
             return Plan(PlanKind.UNKNOWN, speech=Speech("core.not_understood", {"heard": text}))
         language = load_language(utterance.language)
         folded, start = _without_politeness(fold(text), language)
-        plan = self._match(utterance, text, folded, start, home, language)
+        plan = self._match(utterance, text, folded, start, home, language, recent)
         if plan is not None:
             return plan
         if language.negation.match(" ".join(folded.split())):
             return Plan(PlanKind.NOTHING, speech=Speech("core.nothing_done"))
-        refusal = self._match(utterance, text, folded, start, home, language, unknown_place=True)
+        refusal = self._match(
+            utterance, text, folded, start, home, language, recent, unknown_place=True
+        )
         if refusal is not None:
             return refusal
         return Plan(
@@ -85,6 +87,7 @@ class TemplateUnderstanding:
         start: int,
         home: Home,
         language: Language,
+        recent: tuple[str, ...],
         unknown_place: bool = False,
     ) -> Plan | None:
         """The best plan of all matches; with `unknown_place`, only the refusal of a strange place.
@@ -93,7 +96,7 @@ class TemplateUnderstanding:
         with more free text in it: "play X on the TV in the kitchen" must not become a song title.
         """
         names = self.names(home, language)
-        lists: dict[str, SlotList] = dict(names.lists)
+        lists: dict[str, SlotList] = {**names.lists, "timer_name": _timer_names(home)}
         if unknown_place:
             lists |= {place: WildcardSlotList(name=place) for place in _PLACES}
         fallback: Plan | None = None
@@ -112,7 +115,7 @@ class TemplateUnderstanding:
                     skill=candidate.skill.name,
                     speech=Speech("core.no_such_place", {"name": place}),
                 )
-            plan = _handle(candidate, utterance, home, names)
+            plan = self._handle(candidate, utterance, home, names, recent)
             if plan.kind in _SETTLED:
                 return plan
             if plan.kind is not PlanKind.UNKNOWN and fallback is None:
@@ -146,6 +149,40 @@ class TemplateUnderstanding:
             )
             yield _Candidate(self._skills.skills[skill_name], intent, slots, rank, len(free))
 
+    def _handle(
+        self,
+        candidate: _Candidate,
+        utterance: Utterance,
+        home: Home,
+        names: Names,
+        recent: tuple[str, ...],
+    ) -> Plan:
+        request = Request(
+            candidate.intent,
+            candidate.slots,
+            utterance,
+            home,
+            candidate.skill.options,
+            names.ids,
+            lambda text: self.understand(replace(utterance, text=text), home, recent),
+            recent,
+        )
+        try:
+            plan = candidate.skill.handlers[candidate.intent](request)
+        except Exception as error:  # a skill is somebody else's code: it must not end the turn
+            _log.exception("skill %s failed at %s", candidate.skill.name, candidate.intent)
+            return Plan(
+                PlanKind.REFUSE,
+                skill=candidate.skill.name,
+                speech=Speech(
+                    "core.skill_failed", {"skill": candidate.skill.name, "error": str(error)}
+                ),
+            )
+        speech = plan.speech
+        if speech is not None and "." not in speech.key:
+            speech = replace(speech, key=f"{candidate.skill.name}.{speech.key}")
+        return replace(plan, intent=candidate.intent, skill=candidate.skill.name, speech=speech)
+
     def names(self, home: Home, language: Language) -> Names:
         """The names of `home`, built once for each revision of it."""
         key = (language.code, home.id, home.revision)
@@ -176,25 +213,11 @@ def _slots_of(result: RecognizeResult, text: str, start: int) -> dict[str, Any]:
     return slots
 
 
-def _handle(candidate: _Candidate, utterance: Utterance, home: Home, names: Names) -> Plan:
-    request = Request(
-        candidate.intent, candidate.slots, utterance, home, candidate.skill.options, names.ids
+def _timer_names(home: Home) -> SlotList:
+    names = {squeeze(t.name) for t in home.timers if t.name}
+    return TextSlotList.from_tuples(
+        ((name + " ", name) for name in names), allow_template=False, name="timer_name"
     )
-    try:
-        plan = candidate.skill.handlers[candidate.intent](request)
-    except Exception as error:  # a skill is somebody else's code: it must not end the turn
-        _log.exception("skill %s failed at %s", candidate.skill.name, candidate.intent)
-        return Plan(
-            PlanKind.REFUSE,
-            skill=candidate.skill.name,
-            speech=Speech(
-                "core.skill_failed", {"skill": candidate.skill.name, "error": str(error)}
-            ),
-        )
-    speech = plan.speech
-    if speech is not None and "." not in speech.key:
-        speech = replace(speech, key=f"{candidate.skill.name}.{speech.key}")
-    return replace(plan, intent=candidate.intent, skill=candidate.skill.name, speech=speech)
 
 
 def _without_politeness(folded: str, language: Language) -> tuple[str, int]:

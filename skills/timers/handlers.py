@@ -1,0 +1,143 @@
+"""Timers, and commands for later. The timers themselves are kept by `assistant.turn.timers`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from assistant.home.action import Action, ParamValue
+from assistant.home.model import Timer
+from assistant.skill import Request
+from assistant.understand.normal import squeeze
+from assistant.understand.plan import Plan, PlanKind, Speech
+from assistant.understand.target import UNKNOWN, place_name, place_of, refuse
+
+
+def start(request: Request) -> Plan:
+    """ "Set a timer for ten minutes", "start a five minute timer named pizza"."""
+    seconds = _seconds(request.slots)
+    if seconds <= 0:
+        return UNKNOWN
+    params: dict[str, ParamValue] = {"seconds": seconds}
+    if name := str(request.slots.get("new_name", "")).strip():
+        params["name"] = name
+    if request.utterance.area:
+        params["area"] = request.utterance.area
+    values = {"seconds": seconds, "name": params.get("name", "")}
+    return _act("start_timer", params, Speech("start", values))
+
+
+def cancel(request: Request) -> Plan:
+    """ "Cancel the pizza timer". Of several, the one is asked for: what is gone is gone."""
+    timers = _meant(request)
+    if len(timers) > 1:
+        return Plan(PlanKind.ASK, speech=Speech("which", {"timers": _told(timers, request)}))
+    return _on_timer(request, "cancel_timer", timers)
+
+
+def cancel_all(request: Request) -> Plan:
+    """ "Cancel all timers", "cancel all timers in the kitchen"."""
+    if not request.home.timers:
+        return refuse("none_running")
+    place = place_name(request)
+    params: dict[str, ParamValue] = {"area": place} if place else {}
+    return _act("cancel_all_timers", params, Speech("cancel_all", {"place": place}))
+
+
+def pause(request: Request) -> Plan:
+    """ "Pause the timer"."""
+    return _on_timer(
+        request, "pause_timer", [t for t in _meant(request) if not t.paused] or _meant(request)
+    )
+
+
+def resume(request: Request) -> Plan:
+    """ "Continue the one hour timer"."""
+    return _on_timer(
+        request, "resume_timer", [t for t in _meant(request) if t.paused] or _meant(request)
+    )
+
+
+def add_time(request: Request) -> Plan:
+    """ "Add five minutes to the pizza timer"."""
+    return _on_timer(request, "add_time", _meant(request), _seconds(request.slots))
+
+
+def remove_time(request: Request) -> Plan:
+    """ "Take five minutes off the kitchen timer"."""
+    return _on_timer(request, "remove_time", _meant(request), _seconds(request.slots))
+
+
+def status(request: Request) -> Plan:
+    """ "How long is left on the timer?"."""
+    timers = _meant(request)
+    if not timers:
+        return Plan(PlanKind.ANSWER, query="timer_status", speech=Speech("none_running"))
+    speech = Speech("status", {"timers": _told(timers, request)})
+    ids = tuple(t.id for t in timers)
+    return Plan(PlanKind.ANSWER, query="timer_status", devices=ids, speech=speech)
+
+
+def later(request: Request) -> Plan:
+    """ "In five minutes, turn off the light": only what is a command now can be one later."""
+    command, seconds = str(request.slots["command"]), _seconds(request.slots)
+    inner = request.understand(command)
+    if (
+        inner.kind is not PlanKind.ACT
+        or any(a.name == "delay" for a in inner.actions)
+        or seconds <= 0
+    ):
+        return UNKNOWN
+    params: dict[str, ParamValue] = {"seconds": seconds, "command": command}
+    if request.utterance.area:
+        params["area"] = request.utterance.area
+    return _act("delay", params, Speech("later", {"seconds": seconds, "command": command}))
+
+
+def _act(action: str, params: Mapping[str, ParamValue], speech: Speech) -> Plan:
+    return Plan(PlanKind.ACT, actions=(Action(action, (), params),), speech=speech)
+
+
+def _on_timer(request: Request, action: str, timers: list[Timer], seconds: float = 0) -> Plan:
+    """Do `action` to the one of `timers` that rings first: a mistake there is easily undone."""
+    if not timers:
+        return refuse("no_such_timer" if request.home.timers else "none_running")
+    timer = min(timers, key=lambda t: (t.paused, t.remaining))
+    params: dict[str, ParamValue] = {"timer": timer.id}
+    if seconds:
+        params["seconds"] = seconds
+    values = {"seconds": seconds, **_told([timer], request)[0]}
+    return _act(action, params, Speech(request.intent, values))
+
+
+def _meant(request: Request) -> list[Timer]:
+    """The timers a sentence speaks of: by name, by length, by room; of none, those that fit here."""
+    slots, timers = request.slots, list(request.home.timers)
+    if "timer_name" in slots:
+        return [t for t in timers if t.name and squeeze(t.name) == slots["timer_name"]]
+    if length := _seconds(slots, "of_"):
+        return [t for t in timers if t.duration == length]
+    if (areas := place_of(request)) is not None:
+        return [t for t in timers if t.area in areas]
+    return [t for t in timers if t.area == request.utterance.area] or timers
+
+
+def _seconds(slots: Mapping[str, Any], prefix: str = "") -> int:
+    hours = slots.get(f"{prefix}hours", 0) + (0.5 if slots.get(f"{prefix}half_hour") else 0)
+    minutes = slots.get(f"{prefix}minutes", 0) + (0.5 if slots.get(f"{prefix}half_minute") else 0)
+    seconds = slots.get(f"{prefix}seconds", 0) + slots.get(f"{prefix}part", 0)
+    return round(hours * 3600 + minutes * 60 + seconds)
+
+
+def _told(timers: list[Timer], request: Request) -> list[dict[str, Any]]:
+    home = request.home
+    return [
+        {
+            "name": timer.name or "",
+            "place": area.name if (area := home.area(timer.area)) else "",
+            "duration": timer.duration,
+            "remaining": timer.remaining,
+            "paused": timer.paused,
+        }
+        for timer in timers
+    ]
