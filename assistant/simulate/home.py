@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import socket
 import ssl
 import time
 from collections import deque
@@ -266,6 +267,8 @@ class VirtualHome:
             identifier=self._client_id,
             will=aiomqtt.Will(self._topics.bridge, OFFLINE, qos=1, retain=True),
             timeout=5,
+            # Or each report waits 40 ms for the broker to acknowledge our acknowledgement.
+            socket_options=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),),
         )
 
     async def _speak(self, client: aiomqtt.Client) -> None:
