@@ -11,9 +11,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import aiomqtt
 import pytest
 
+from assistant.config import MqttSettings
 from assistant.errors import MqttError
+from assistant.mqtt.embedded import embedded_broker
 from assistant.simulate.home import VirtualHome
 from tests.simulate.conftest import Ear, listening
 from tests.support.mosquitto import Mosquitto, free_port
@@ -209,3 +212,22 @@ async def test_the_command_writes_the_home_file(tmp_path: Path) -> None:
     )
     assert await process.wait() == 0
     assert "[floors.upstairs]" in file.read_text()
+
+
+async def test_on_the_embedded_broker() -> None:
+    async with (
+        embedded_broker(MqttSettings(embedded_port=0)) as settings,
+        VirtualHome(settings.host or "", settings.port or 0, latency=(0, 0)) as home,
+        aiomqtt.Client(settings.host or "", settings.port or 0) as client,
+    ):
+        await client.publish(f"{LIGHT}/set", "ON", qos=1)
+        await home.wait_for("light.kitchen_light", "on", True)
+        await client.subscribe("homeassistant/#", qos=1)
+        await client.subscribe(BRIDGE, qos=1)
+        retained = {}
+        async with asyncio.timeout(5):
+            async for message in client.messages:
+                retained[str(message.topic)] = bytes(message.payload).decode()
+                if str(message.topic) == BRIDGE:
+                    break
+        assert len(_entities(retained)) == len(home.appliances)
