@@ -77,7 +77,8 @@ def to_hs(rgb: RGB) -> tuple[float, float]:
 
 def from_xy(x: float, y: float) -> str:
     """Name or "#rrggbb" of a CIE 1931 chromaticity at full brightness."""
-    if y <= 0:
+    x, y = min(1.0, max(0.0, x)), min(1.0, max(0.0, y))
+    if y < 1e-3:
         return "white"
     big_x, big_z = x / y, (1 - x - y) / y
     linear = (

@@ -48,14 +48,15 @@ _CLIMATE_RANGE: Mapping[str, tuple[float, float]] = MappingProxyType(
 )
 
 
-def clean_name(text: str) -> str:
+def clean_name(text: str, limit: int = NAME_LIMIT) -> str:
     """A name fit to be shown, spoken and put into a prompt.
 
     Control, format and private characters are taken out, white space becomes single spaces, and
-    what is left is cut to 64 characters.
+    what is left is cut to `limit` characters.
     """
-    kept = "".join(c if unicodedata.category(c)[0] != "C" else " " for c in text[: 4 * NAME_LIMIT])
-    return _SPACE.sub(" ", kept).strip()[:NAME_LIMIT].rstrip()
+    text = unicodedata.normalize("NFC", text[: 4 * limit])
+    kept = "".join(" " if unicodedata.category(c)[0] == "C" else c for c in text)
+    return _SPACE.sub(" ", kept).strip()[:limit].rstrip()
 
 
 def slug(text: str) -> str:

@@ -101,7 +101,8 @@ class Device:
     minimum: float | None = None
     maximum: float | None = None
     step: float | None = None
-    """Range of the settable number (climate: °C or °F as the home has it; number: its own)."""
+    """Range of the settable number (climate: °C or °F as the home has it; light: K; fan: percent;
+    number: its own)."""
     options: tuple[str, ...] = ()
     """Choices of a select; modes of a climate."""
 

@@ -141,6 +141,11 @@ class Registry:
 
     # -------------------------------------------------------------- who reads it
 
+    @property
+    def temperature_unit(self) -> str:
+        """Unit in which temperatures of this home are counted: "°C" or "°F"."""
+        return self._base.temperature_unit
+
     def home(self) -> Home:
         """The home at this moment. The same object until something changes."""
         if self._snapshot is None:

@@ -295,7 +295,7 @@ def _snap(value: float, step: float | None, low: float | None = None) -> float:
     if not step or step <= 0:
         return value
     base = low or 0.0
-    return base + round((value - base) / step) * step
+    return base + math.floor((value - base) / step + 0.5) * step
 
 
 def _toggle(device: Device, params: Params) -> Action:
@@ -326,6 +326,12 @@ def _adjust_color_temp(device: Device, params: Params) -> Action:
     change = _change(params, 700, {"cooler": 1, "up": 1, "warmer": -1, "down": -1})
     target = _clamp(now + change, device.minimum or 2000, device.maximum or 6500)
     return Action("set_color_temp", params={"color_temp": _tidy(target)})
+
+
+def _set_color_temp(device: Device, params: Params) -> Action:
+    """The nearest white the lamp has: who says "warm white" means no number of kelvins."""
+    kelvin = _clamp(_number(params, "color_temp"), device.minimum, device.maximum)
+    return Action("set_color_temp", params={"color_temp": _tidy(kelvin)})
 
 
 def _adjust_position(device: Device, params: Params) -> Action:
@@ -459,7 +465,7 @@ _T = DeviceType
 _OPENING_CLASSES: Final = frozenset({"garage", "garage_door", "gate", "door"})
 # The parameter that a device's own minimum and maximum bound.
 _DEVICE_RANGE: Final[Mapping[DeviceType, tuple[str, ...]]] = MappingProxyType(
-    {_T.CLIMATE: ("temperature",), _T.NUMBER: ("value",), _T.LIGHT: ("color_temp",)}
+    {_T.CLIMATE: ("temperature",), _T.NUMBER: ("value",)}
 )
 _ON_OFF: Final = frozenset({_T.LIGHT, _T.SWITCH, _T.FAN, _T.CLIMATE, _T.MEDIA_PLAYER})
 _OPENABLE: Final = frozenset({_T.COVER, _T.VALVE})
@@ -492,6 +498,9 @@ def _has(*capabilities: str) -> frozenset[str]:
 
 
 _SECONDS: Final = Param("seconds", ParamKind.NUMBER, "s", 1, 7 * 24 * 3600)
+
+_WHICH_TIMER: Final = (_text("timer", required=False), _text("name", required=False))
+"""A timer is told by its id or by its name; with neither, it is the only one."""
 
 ACTIONS: Final[tuple[ActionSpec, ...]] = (
     ActionSpec("turn_on", "turn on", _ON_OFF, _has("on_off"), starts=True, effect=_fixed(on=True)),
@@ -535,6 +544,7 @@ ACTIONS: Final[tuple[ActionSpec, ...]] = (
         _has("color_temp"),
         (Param("color_temp", ParamKind.NUMBER, "K", 1000, 10000),),
         effect=_lit("color_temp"),
+        resolve=_set_color_temp,
     ),
     ActionSpec(
         "adjust_color_temp",
@@ -786,16 +796,22 @@ ACTIONS: Final[tuple[ActionSpec, ...]] = (
         effect=_item_gone,
     ),
     # without a device: performed by skills
-    ActionSpec("start_timer", "start a timer", params=(_SECONDS, _text("name", required=False))),
-    ActionSpec("cancel_timer", "cancel a timer", params=(_text("name", required=False),)),
-    ActionSpec("cancel_all_timers", "cancel all timers", params=(_text("area", required=False),)),
-    ActionSpec("pause_timer", "pause a timer", params=(_text("name", required=False),)),
-    ActionSpec("resume_timer", "resume a timer", params=(_text("name", required=False),)),
-    ActionSpec("add_time", "add time to a timer", params=(_SECONDS, _text("name", required=False))),
     ActionSpec(
-        "remove_time", "take time off a timer", params=(_SECONDS, _text("name", required=False))
+        "start_timer",
+        "start a timer",
+        params=(_SECONDS, _text("name", required=False), _text("area", required=False)),
     ),
-    ActionSpec("delay", "do something later", params=(_SECONDS, _text("command"))),
+    ActionSpec("cancel_timer", "cancel a timer", params=_WHICH_TIMER),
+    ActionSpec("cancel_all_timers", "cancel all timers", params=(_text("area", required=False),)),
+    ActionSpec("pause_timer", "pause a timer", params=_WHICH_TIMER),
+    ActionSpec("resume_timer", "resume a timer", params=_WHICH_TIMER),
+    ActionSpec("add_time", "add time to a timer", params=(_SECONDS, *_WHICH_TIMER)),
+    ActionSpec("remove_time", "take time off a timer", params=(_SECONDS, *_WHICH_TIMER)),
+    ActionSpec(
+        "delay",
+        "do something later",
+        params=(_SECONDS, _text("command"), _text("area", required=False)),
+    ),
     ActionSpec("broadcast", "announce everywhere", params=(_text("message"),)),
 )
 
