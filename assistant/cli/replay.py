@@ -114,6 +114,7 @@ async def replay(
     for line in lines:
         if line.home not in loaded:
             loaded[line.home] = replace(load_home(homes / line.home / "home.json"), id=line.home)
+        chain.understanding.prepare(line.lang, loaded[line.home])
         result = await _run(line, _with_state(loaded[line.home], line), chain, confirm)
         results.append(result)
         on_result(result)

@@ -56,6 +56,15 @@ class Replies:
         self, plan: Plan, outcomes: Iterable[Outcome], home: Home, language: str
     ) -> str:
         """What came of `plan`: what was done, then what was only sent, then what failed and why."""
+        parts: Sequence[Plan] = plan.speech.values.get("parts", ()) if plan.speech else ()
+        if parts:
+            shares = _shared_out(parts, list(outcomes))
+            told = [
+                self.from_outcomes(part, share, home, language)
+                for part, share in zip(parts, shares, strict=True)
+                if share
+            ]
+            return " ".join(told) or self.word(Speech("core.not_allowed"), language)
         done, sent = [], []
         failed: dict[str, list[Outcome]] = {}
         for outcome in outcomes:
@@ -65,15 +74,15 @@ class Replies:
                 sent.append(outcome)
             else:
                 failed.setdefault(outcome.reason or "error", []).append(outcome)
-        parts = []
+        said = []
         if done:
             speech = plan.speech or Speech("core.done")
             values = {**speech.values, **_common_params(done)}
             values |= self._target(plan, done, home, language)
-            parts.append(self.word(Speech(speech.key, values), language))
+            said.append(self.word(Speech(speech.key, values), language))
         if sent:
             values = self._target(plan, sent, home, language)
-            parts.append(self.word(Speech("core.sent", values), language))
+            said.append(self.word(Speech("core.sent", values), language))
         for reason, group in failed.items():
             values = self._target(plan, group, home, language)
             if not values["names"] and group[0].detail:
@@ -81,13 +90,13 @@ class Replies:
             else:
                 known = self._find("core", f"failed_{reason}", language) is not None
                 speech = Speech(f"core.failed_{reason if known else 'error'}", values)
-            parts.append(self.word(speech, language))
-        return " ".join(parts) or self.word(Speech("core.done"), language)
+            said.append(self.word(speech, language))
+        return " ".join(said) or self.word(Speech("core.done"), language)
 
     def target(
         self, devices: Sequence[Device], home: Home, language: str, place: str = ""
     ) -> dict[str, Any]:
-        """Values that describe `devices`: `target` (a phrase), `names`, `count`, `kind`, `place`."""
+        """Values telling of `devices`: `target` (a phrase), `names`, `count`, `kind`, `place`."""
         types = {d.type.value for d in devices}
         areas = {d.area for d in devices}
         if not place and len(areas) == 1 and (area := home.area(next(iter(areas)))):
@@ -192,6 +201,24 @@ def spoken_number(value: object) -> str:
         return str(value)
     text = f"{number:.2f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
+
+
+def _shared_out(parts: Sequence[Plan], outcomes: list[Outcome]) -> list[list[Outcome]]:
+    """Which of `outcomes`, which are in the order of the actions, belong to which part."""
+    shares: list[list[Outcome]] = []
+    for part in parts:
+        devices = {device for action in part.actions for device in action.devices}
+        names = {action.name for action in part.actions if not action.devices}
+        share = []
+        while outcomes and (
+            outcomes[0].device in devices
+            if outcomes[0].device is not None
+            else outcomes[0].action.name in names
+        ):
+            share.append(outcomes.pop(0))
+            devices.discard(share[-1].device or "")
+        shares.append(share)
+    return shares
 
 
 def _shows_nothing(outcome: Outcome, home: Home) -> bool:

@@ -35,7 +35,8 @@ class Responder:
     """Understands, asks the policy, carries out, and words what came of it.
 
     `answer_window`: seconds for which a question of ours waits for its answer, from the moment at
-    which it has been spoken.
+    which it has been spoken. `refresh` brings up to date what changes by itself (timers) before
+    each turn.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Responder:
         *,
         answer_window: float = 6.0,
         min_score: float = 0.5,
+        refresh: Callable[[], None] = lambda: None,
     ) -> None:
         self._understanding = understanding
         self._policy = policy
@@ -56,6 +58,7 @@ class Responder:
         self._registry = registry
         self._answer_window = answer_window
         self._min_score = min_score
+        self._refresh = refresh
 
     async def respond(
         self,
@@ -66,6 +69,7 @@ class Responder:
         observe: Observer = lambda _: None,
     ) -> Response:
         """One turn of `conversation`. Tells `observe` of Planned, each Carried, and Replied."""
+        self._refresh()
         home = self._registry.home()
         language = load_language(utterance.language)
         now = time.monotonic()

@@ -96,11 +96,11 @@ def _loose_forms(name: str, area_names: Iterable[str], language: Language) -> se
 
 def _list_forms(name: str, language: Language) -> set[str]:
     """The shopping list is also "shopping", and Personal Tasks are "tasks"."""
-    kinds = {squeeze(word) for word in language.kinds["todo_list"]["one"].split("|")}
+    kinds = [squeeze(word) for word in language.kinds["todo_list"]["one"].split("|")]
     forms = {name.removesuffix(" " + kind) for kind in kinds if name.endswith(" " + kind)}
     last = name.split()[-1]
-    last_is_kind = any(last == kind.split()[-1] and forms for kind in kinds)
-    return forms | ({last} if name != last and not last_is_kind else set())
+    # The first word of the kind is the plain "list", which tells none from another.
+    return forms | ({last} if last != kinds[0] else set())
 
 
 def _place_names(

@@ -78,6 +78,12 @@ def find(
     wanted = tuple(types)
     slots = request.slots
     candidates = [d for d in request.home.exposed() if d.type in wanted]
+    candidates = _without_excepted(request, candidates)
+    if slots.get("it"):
+        meant = tuple(d for d in candidates if d.id in request.recent and fits(d))
+        if meant or request.recent:
+            return Found(meant) if meant else Found(problem=UNKNOWN)
+        return Found(problem=Plan(PlanKind.ASK, speech=Speech("core.which_device")))
     areas = place_of(request)
     if "name" in slots:
         return _named(request, candidates, areas)
@@ -116,6 +122,25 @@ def find(
     if len(candidates) == 1 or slots.get("all") or many:
         return Found(tuple(candidates))
     return _choose(request, candidates, asked_for_all=False, several=several, prefer=prefer)
+
+
+def _without_excepted(request: Request, candidates: list[Device]) -> list[Device]:
+    """`candidates` without those of "except the kitchen", "but not the TV"."""
+    slots, names = request.slots, request.names
+    if "except_area" in slots:
+        areas = names["area"].get(slots["except_area"], ())
+        candidates = [d for d in candidates if d.area not in areas]
+    if "except_floor" in slots:
+        floors = names["floor"].get(slots["except_floor"], ())
+        areas = tuple(a.id for a in request.home.areas if a.floor in floors)
+        candidates = [d for d in candidates if d.area not in areas]
+    if "except_name" in slots:
+        ids = names["name"].get(slots["except_name"], ())
+        candidates = [d for d in candidates if d.id not in ids]
+    if "except_kind" in slots:
+        spared = of_kind(candidates, parse_kind(slots["except_kind"])[0])
+        candidates = [d for d in candidates if d not in spared]
+    return candidates
 
 
 def _named(request: Request, candidates: Sequence[Device], areas: frozenset[str] | None) -> Found:

@@ -31,6 +31,7 @@ _HOMES_KEPT = 8
 _MOST_CANDIDATES = 60
 _LONGEST = 400
 """Letters of an utterance beyond which it is no command: 16 s of speech are about 250."""
+_MOST_COMMANDS = 4
 _PLACES = ("area", "floor")
 _SETTLED = frozenset({PlanKind.ACT, PlanKind.ANSWER, PlanKind.CHAT, PlanKind.NOTHING})
 
@@ -66,6 +67,8 @@ class TemplateUnderstanding:
         language = load_language(utterance.language)
         folded, start = _without_politeness(fold(text), language)
         plan = self._match(utterance, text, folded, start, home, language, recent)
+        if plan is None:
+            plan = self._joined(utterance, folded, home, language, recent)
         if plan is not None:
             return plan
         if language.negation.match(" ".join(folded.split())):
@@ -78,6 +81,47 @@ class TemplateUnderstanding:
         return Plan(
             PlanKind.UNKNOWN, score=0.0, speech=Speech("core.not_understood", {"heard": text})
         )
+
+    def prepare(self, language: str, home: Home) -> None:
+        """Compile the sentences of `language` and the names of `home` now, about a second's work,
+        rather than at the first utterance. Raises SkillError where a sentence is malformed.
+        """
+        data = load_language(language)
+        self.intents(data)
+        self.names(home, data)
+
+    def matches(self, utterance: Utterance, home: Home) -> PlanKind:
+        """The kind of plan a whole sentence of the templates makes of `utterance`, else UNKNOWN.
+
+        Cheaper than `understand`: what is not understood is not looked into.
+        """
+        text = utterance.text[:_LONGEST]
+        language = load_language(utterance.language)
+        body, start = _without_politeness(fold(text), language)
+        plan = self._match(utterance, text, body, start, home, language, ())
+        return PlanKind.UNKNOWN if plan is None else plan.kind
+
+    def _joined(
+        self,
+        utterance: Utterance,
+        folded: str,
+        home: Home,
+        language: Language,
+        recent: tuple[str, ...],
+    ) -> Plan | None:
+        """The plan of several commands in one sentence; None unless each part is one by itself."""
+        parts = language.joining.split(folded)
+        if not 2 <= len(parts) <= _MOST_COMMANDS:
+            return None
+        plans = []
+        for part in parts:
+            body, start = _without_politeness(part, language)
+            plan = self._match(utterance, part, body, start, home, language, recent)
+            if plan is None or plan.kind is not PlanKind.ACT:
+                return None
+            plans.append(plan)
+        actions = tuple(action for plan in plans for action in plan.actions)
+        return replace(plans[0], actions=actions, speech=Speech("core.done", {"parts": plans}))
 
     def _match(
         self,
@@ -107,7 +151,7 @@ class TemplateUnderstanding:
                 break
             if unknown_place:
                 place = next((candidate.slots[p] for p in _PLACES if p in candidate.slots), None)
-                if place is None or not _is_place(str(place), language):
+                if place is None or not self._is_strange(str(place), names, language):
                     continue
                 return Plan(
                     PlanKind.REFUSE,
@@ -135,11 +179,7 @@ class TemplateUnderstanding:
                 continue
             seen.add(key)
             free = [e for e in result.entities_list if e.is_wildcard]
-            inexact = sum(
-                not e.metadata["exact"]
-                for e in result.entities_list
-                if (e.metadata or {}).get("exact") is not None
-            )
+            inexact = sum((e.metadata or {}).get("exact") is False for e in result.entities_list)
             kinds = "kind" in slots
             rank = (
                 len(free),
@@ -182,6 +222,15 @@ class TemplateUnderstanding:
         if speech is not None and "." not in speech.key:
             speech = replace(speech, key=f"{candidate.skill.name}.{speech.key}")
         return replace(plan, intent=candidate.intent, skill=candidate.skill.name, speech=speech)
+
+    def _is_strange(self, place: str, names: Names, language: Language) -> bool:
+        """Whether `place` may be the name of a place that this home lacks, and is nothing else."""
+        words = squeeze(place).split()
+        if not 0 < len(words) <= 3 or set(words) & (language.articles | language.dangling):
+            return False
+        return not any(
+            set(words) & set(known.split()) for ids in names.ids.values() for known in ids
+        )
 
     def names(self, home: Home, language: Language) -> Names:
         """The names of `home`, built once for each revision of it."""
@@ -230,9 +279,3 @@ def _without_politeness(folded: str, language: Language) -> tuple[str, int]:
     if (match := language.closing.search(body)) and match.start() > 0:
         body = body[: match.start()]
     return body, start
-
-
-def _is_place(words: str, language: Language) -> bool:
-    """Whether `words` may be a place's name: short, and not merely an article."""
-    plain = squeeze(words).split()
-    return 0 < len(plain) <= 3 and not set(plain) <= language.articles | language.dangling

@@ -300,7 +300,7 @@ def weather(request: Request) -> Plan:
 
 
 def _meant(request: Request) -> list[Device]:
-    """The devices a question is about: by name, or by kind and place. None are left out as unfit."""
+    """The devices a question is about: by name, or by kind and place; the unfit too."""
     devices = request.home.exposed()
     areas = place_of(request)
     if "name" in request.slots:

@@ -111,7 +111,7 @@ def _on_timer(request: Request, action: str, timers: list[Timer], seconds: float
 
 
 def _meant(request: Request) -> list[Timer]:
-    """The timers a sentence speaks of: by name, by length, by room; of none, those that fit here."""
+    """The timers a sentence speaks of: by name, length or room; else those here."""
     slots, timers = request.slots, list(request.home.timers)
     if "timer_name" in slots:
         return [t for t in timers if t.name and squeeze(t.name) == slots["timer_name"]]
@@ -119,7 +119,8 @@ def _meant(request: Request) -> list[Timer]:
         return [t for t in timers if t.duration == length]
     if (areas := place_of(request)) is not None:
         return [t for t in timers if t.area in areas]
-    return [t for t in timers if t.area == request.utterance.area] or timers
+    here = request.utterance.area
+    return [t for t in timers if here is not None and t.area == here] or timers
 
 
 def _seconds(slots: Mapping[str, Any], prefix: str = "") -> int:

@@ -1,0 +1,130 @@
+"""What must survive a power cut, in one SQLite file: timers, commands for later, lists."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from assistant.errors import AssistantError
+
+_VERSION: Final = 1
+_SCHEMA: Final = """
+create table timer (
+  id text primary key,
+  name text,
+  area text,
+  duration real not null,
+  ends real,
+  remaining real,
+  command text,
+  language text not null
+);
+create table list_item (
+  list text not null,
+  place integer not null,
+  item text not null,
+  primary key (list, place)
+);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTimer:
+    """A timer, or a command for later (`command`). Times in seconds; `ends` since the epoch.
+
+    Running: `ends` is set. Paused: `remaining` is.
+    """
+
+    id: str
+    duration: float
+    ends: float | None
+    remaining: float | None = None
+    name: str | None = None
+    area: str | None = None
+    command: str | None = None
+    language: str = "en"
+
+
+class Store:
+    """The file, open. Every change is on disk when its method returns. Use from one thread."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Open or create `path`; None keeps everything in memory. Raises AssistantError."""
+        try:
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            self._database = sqlite3.connect(str(path or ":memory:"), isolation_level=None)
+            self._database.execute("pragma journal_mode = wal")
+            self._database.execute("pragma synchronous = full")
+            version = self._database.execute("pragma user_version").fetchone()[0]
+            if version > _VERSION:
+                raise AssistantError(
+                    f"{path}: was written by a newer version of the assistant; "
+                    "update, or move it away"
+                )
+            if version == 0:
+                self._database.executescript(
+                    f"begin; {_SCHEMA} pragma user_version = {_VERSION}; commit;"
+                )
+        except (sqlite3.Error, OSError) as error:
+            raise AssistantError(
+                f"{path}: can't be used as the store ({error}); check its rights, or move it away"
+            ) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def timers(self) -> list[StoredTimer]:
+        """All timers and commands for later, the next to end first, the paused last."""
+        rows = self._database.execute(
+            "select id, duration, ends, remaining, name, area, command, language from timer "
+            "order by ends is null, ends, id"
+        )
+        return [StoredTimer(*row) for row in rows]
+
+    def put_timer(self, timer: StoredTimer) -> None:
+        """Keep `timer`, in place of one with the same id."""
+        self._database.execute(
+            "insert or replace into timer "
+            "(id, duration, ends, remaining, name, area, command, language) "
+            "values (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                timer.id,
+                timer.duration,
+                timer.ends,
+                timer.remaining,
+                timer.name,
+                timer.area,
+                timer.command,
+                timer.language,
+            ),
+        )
+
+    def remove_timer(self, timer_id: str) -> None:
+        """Forget a timer; one that is not there is no error."""
+        self._database.execute("delete from timer where id = ?", (timer_id,))
+
+    def items(self, list_id: str) -> tuple[str, ...]:
+        """The items of a list, in order."""
+        rows = self._database.execute(
+            "select item from list_item where list = ? order by place", (list_id,)
+        )
+        return tuple(row[0] for row in rows)
+
+    def set_items(self, list_id: str, items: Iterable[str]) -> None:
+        """Replace the items of a list."""
+        self._database.execute("begin")
+        try:
+            self._database.execute("delete from list_item where list = ?", (list_id,))
+            self._database.executemany(
+                "insert into list_item (list, place, item) values (?, ?, ?)",
+                [(list_id, place, item) for place, item in enumerate(items)],
+            )
+        except BaseException:
+            self._database.execute("rollback")
+            raise
+        self._database.execute("commit")
