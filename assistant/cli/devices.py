@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -16,6 +16,8 @@ from assistant.cli.home import visited_home
 from assistant.cli.options import ConfigOption, VerboseOption, log_to_terminal, settings_from
 from assistant.home.file import dump_home
 from assistant.home.model import Area, Device, Home
+
+_FLAGS: Final = {"on": ("on", "off"), "locked": ("locked", "unlocked")}
 
 
 def command(
@@ -60,7 +62,10 @@ def command(
 
 def table_of(home: Home, devices: Sequence[Device]) -> Table:
     """`devices` in the order of floors and areas, those without an area last."""
-    table = Table("device", "id", "type", "state", "can", box=None, header_style="dim")
+    table = Table("device", box=None, header_style="dim")
+    table.add_column("id", no_wrap=True)
+    for header in ("type", "state", "can"):
+        table.add_column(header)
     floors = {floor.id: number for number, floor in enumerate(home.floors)}
     areas = sorted(home.areas, key=lambda a: (floors.get(a.floor or "", len(floors)), a.name))
     for area in (*areas, None):
@@ -83,7 +88,7 @@ def _heading(home: Home, area: Area | None) -> str:
 
 def _row(device: Device) -> tuple[str, ...]:
     names = ", ".join((device.name, *device.aliases))
-    state = ", ".join(f"{key} {_worded(value)}" for key, value in device.state.items())
+    state = ", ".join(_worded(key, value) for key, value in sorted(device.state.items(), key=_rank))
     if not device.available:
         state = "[red]unavailable[/]"
     else:
@@ -95,7 +100,12 @@ def _row(device: Device) -> tuple[str, ...]:
     return f"  {escape(names)}", device.id, escape(kind), state, can
 
 
-def _worded(value: object) -> str:
+def _rank(item: tuple[str, object]) -> tuple[bool, str]:
+    return item[0] != "on", item[0]
+
+
+def _worded(key: str, value: object) -> str:
     if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+        yes, no = _FLAGS.get(key, (key, f"not {key}"))
+        return yes if value else no
+    return f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from assistant.cli.app import app
 from assistant.home.file import parse_home
 from assistant.simulate.home import VirtualHome
 from assistant.simulate.house import home_file
@@ -18,8 +18,10 @@ from tests.support.mosquitto import Mosquitto
 
 
 @pytest.fixture
-async def config(tmp_path: Path) -> AsyncIterator[Path]:
+async def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Path]:
     """A configuration that leads to a virtual home."""
+    monkeypatch.setenv("ASSISTANT_HOME", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "200")
     (tmp_path / "home.toml").write_text(home_file(), encoding="utf-8")
     config = tmp_path / "assistant.toml"
     with Mosquitto(tmp_path) as broker:
@@ -31,21 +33,19 @@ async def config(tmp_path: Path) -> AsyncIterator[Path]:
 
 
 async def _devices(config: Path, *options: str) -> str:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "assistant", "devices", "--config", str(config), *options),
-        stdout=asyncio.subprocess.PIPE,
-        env=os.environ | {"ASSISTANT_HOME": str(config.parent), "COLUMNS": "200"},
+    # In a thread, since the command brings a loop of its own.
+    result = await asyncio.to_thread(
+        CliRunner().invoke, app, ["devices", "--config", str(config), *options]
     )
-    out, _ = await process.communicate()
-    assert process.returncode == 0
-    return out.decode()
+    assert result.exit_code == 0
+    return result.stdout
 
 
 async def test_table(config: Path) -> None:
     lines = (await _devices(config)).splitlines()
     lock = next(line for line in lines if "lock.front_door" in line)
     assert "Front door" in lock
-    assert "locked no" in lock
+    assert "unlocked" in lock
     order = [
         next(i for i, line in enumerate(lines) if name in line)
         for name in (
