@@ -23,8 +23,8 @@ from assistant.audio.speaker import Speaker as Loudspeaker
 from assistant.audio.vad import SileroVad
 from assistant.audio.wavsink import NullSink
 from assistant.config import MqttSettings, Settings, SourceSettings
-from assistant.errors import ConfigError
-from assistant.home.discovery import Discovery
+from assistant.errors import ConfigError, MqttError
+from assistant.home.discovery.consumer import Discovery
 from assistant.home.executor import Executor
 from assistant.home.file import load_overrides
 from assistant.home.model import Home
@@ -32,6 +32,7 @@ from assistant.home.registry import Registry
 from assistant.models.store import path_of
 from assistant.mqtt.connection import Connection
 from assistant.mqtt.embedded import embedded_broker
+from assistant.mqtt.probe import probe
 from assistant.paths import Directories
 from assistant.skill import load_skills, skill_folders
 from assistant.stt.select import load_recogniser
@@ -42,11 +43,11 @@ from assistant.turn.listener import Ears, Listener, Manners, Mouth
 from assistant.turn.reply import Replies
 from assistant.turn.respond import Responder
 from assistant.turn.trace import Observer
-from assistant.understand.completeness import judge_completeness
+from assistant.understand.completeness import completeness
 from assistant.understand.conversation import Conversation
 from assistant.understand.policy import Policy
-from assistant.understand.speech_vocabulary import bias_phrases
 from assistant.understand.template import TemplateUnderstanding
+from assistant.understand.vocabulary import bias_phrases
 from assistant.wake.guard import OwnVoiceGuard
 from assistant.wake.select import select_wake
 from assistant.wake.verify import Verifier
@@ -63,7 +64,6 @@ class HomeLink:
 
     connection: Connection
     registry: Registry
-    discovery: Discovery
     mqtt: MqttSettings
     """The settings in force: with the embedded broker's address where that is used."""
 
@@ -84,16 +84,55 @@ async def open_home(settings: Settings, folders: Directories) -> AsyncIterator[H
     async with AsyncExitStack() as stack:
         mqtt = settings.mqtt
         if mqtt.host is None:
-            mqtt = await stack.enter_async_context(
-                embedded_broker(mqtt, retained_file=folders.data / RETAINED_FILE)
-            )
+            mqtt = await _local_broker(stack, mqtt, folders)
         connection = Connection(mqtt)
         connection.watch(registry.set_online)
-        discovery = Discovery(connection, registry, mqtt)
+        discovery = Discovery(
+            registry, connection, prefix=mqtt.discovery_prefix, expiry=mqtt.command_expiry
+        )
+        discovery.start()
+        stack.callback(discovery.stop)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         running = tasks.create_task(connection.run(), name="mqtt")
         stack.callback(running.cancel)
-        yield HomeLink(connection, registry, discovery, mqtt)
+        yield HomeLink(connection, registry, mqtt)
+
+
+async def _local_broker(
+    stack: AsyncExitStack, mqtt: MqttSettings, folders: Directories
+) -> MqttSettings:
+    """The broker where none is configured: one that runs here already, or our own."""
+    broker = embedded_broker(mqtt, retained_file=folders.data / RETAINED_FILE)
+    try:
+        return await stack.enter_async_context(broker)
+    except MqttError:
+        there = {"host": mqtt.embedded_host, "port": mqtt.embedded_port}
+        neighbour = mqtt.model_copy(update=there)
+        if (await probe(neighbour)).error is not None:
+            raise
+        log.info("using the MQTT broker at %(host)s port %(port)d", there)
+        return neighbour
+
+
+async def settled(registry: Registry, quiet: float, longest: float = 10.0) -> None:
+    """Wait until nothing of the home has changed for `quiet` seconds, at most `longest`.
+
+    After a connection the devices announce themselves in a burst; nobody says when it is over.
+    """
+    changed = asyncio.Event()
+    end = registry.subscribe(lambda _: changed.set())
+    try:
+        async with asyncio.timeout(longest):
+            while True:
+                changed.clear()
+                try:
+                    await asyncio.wait_for(changed.wait(), quiet)
+                except TimeoutError:
+                    return
+    except TimeoutError:
+        log.debug("the home does not come to rest")
+    finally:
+        end()
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,9 +273,11 @@ def build_listener(
         speech=lambda: models.vad.stream().process,
     )
 
-    def completeness(text: str) -> Completeness:
+    def judge(text: str) -> Completeness:
         home = mind.registry.home()
-        return judge_completeness(text, settings.language, mind.understanding, home, area)
+        return Completeness(
+            completeness(mind.understanding, text, home, settings.language, area).value
+        )
 
     return Listener(
         source,
@@ -252,6 +293,6 @@ def build_listener(
         ),
         mind.responder,
         Conversation(),
-        completeness,
+        judge,
         observe,
     )

@@ -8,9 +8,10 @@ daemon's own, over a real broker, in real time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, Self
 
 import numpy as np
@@ -28,12 +29,15 @@ from assistant.compose import (
     keep_vocabulary,
     load_speech,
     open_home,
+    settled,
 )
-from assistant.config import Settings
+from assistant.config import MqttSettings, Settings
 from assistant.errors import AssistantError
-from assistant.home.model import State
+from assistant.home.model import Device, State
+from assistant.mqtt.connection import Connection
 from assistant.mqtt.message import Message
 from assistant.paths import Directories
+from assistant.simulate.discovery import Topics
 from assistant.simulate.expectation import shortfalls
 from assistant.simulate.home import VirtualHome
 from assistant.simulate.house import home_file
@@ -141,8 +145,8 @@ class Rehearsal:
             VirtualHome(broker.host or "", broker.port or 0)
         )
         if self._on_message is not None:
-            self.link.connection.subscribe("virtual-home/#", self._on_message)
-        await self.link.discovery.settled(0.3)
+            await self._stack.enter_async_context(_overheard(broker, self._on_message))
+        await settled(self.link.registry, 0.4)
         self.mind = build_mind(self._settings, self._folders, self.link.registry)
         self._stack.callback(
             keep_vocabulary(self._settings, self.models.recogniser, self.link.registry)
@@ -200,9 +204,7 @@ class Rehearsal:
     async def in_step(self) -> None:
         """Wait until the registry shows the home as it is."""
         for device, state in self.home.states().items():
-            await self.link.registry.wait_for(
-                device, lambda d, s=state: _shows(d.state, s), timeout=1.0
-            )
+            await self.link.registry.wait_for(device, partial(_shows, state), timeout=1.0)
 
     def _observe(self, event: TurnEvent) -> None:
         if isinstance(event, SpeechEnded):
@@ -213,6 +215,23 @@ class Rehearsal:
     def _ended(self, record: TurnRecord) -> None:
         if not self._records.full():
             self._records.put_nowait(record)
+
+
+@asynccontextmanager
+async def _overheard(
+    broker: MqttSettings, on_message: Callable[[Message], None]
+) -> AsyncIterator[None]:
+    """Have `on_message` called with all that passes between the assistant and the appliances."""
+    spy = broker.model_copy(update={"client_id": "spy", "base_topic": "spy"})
+    connection = Connection(spy)
+    connection.subscribe(f"{Topics().base}/#", on_message)
+    running = asyncio.create_task(connection.run(), name="spy")
+    try:
+        await connection.ready()
+        yield
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
 
 def _meddling(
@@ -227,8 +246,8 @@ def _meddling(
     return [f"unasked: {line}" for line in shortfalls(after, unasked)]
 
 
-def _shows(shown: State, true: State) -> bool:
-    return all(shown.get(key) == value for key, value in true.items() if key in shown)
+def _shows(true: State, device: Device) -> bool:
+    return all(device.state[key] == value for key, value in true.items() if key in device.state)
 
 
 def _trimmed(pcm: Pcm) -> np.ndarray:

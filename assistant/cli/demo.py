@@ -117,21 +117,17 @@ async def _demo(console: Console, output: Path, snr: float, prompt: bool) -> int
 
 
 def _summary(console: Console, done: list[Performance]) -> None:
-    table = Table("turn", "heard", "reply", "home", title="Summary")
-    for heading in ("wake", "endpoint", "recognise", "understand", "command", "first audio"):
+    table = Table("", "said", "home", title="Summary, times in milliseconds")
+    for heading in ("wake", "end", "text", "plan", "command", "audio"):
         table.add_column(heading, justify="right")
     for number, performance in enumerate(done, 1):
         record = performance.record
-        if record is None:
-            table.add_row(str(number), "[red]nothing[/]", "", "[red]wrong[/]")
-            continue
-        stages = {stage.name: stage.end - stage.start for stage in record.stages}
+        stages = {s.name: s.end - s.start for s in record.stages} if record else {}
         table.add_row(
             str(number),
-            escape(record.transcript),
-            escape(record.reply),
+            performance.turn.text,
             "[green]right[/]" if performance.right else "[red]wrong[/]",
-            f"{record.wake_score or 0:.2f}",
+            f"{record.wake_score or 0:.2f}" if record else "none",
             _ms(stages.get("endpoint")),
             _ms(stages.get("recognise")),
             _ms(stages.get("understand")),
@@ -140,13 +136,14 @@ def _summary(console: Console, done: list[Performance]) -> None:
         )
     console.print(table)
     console.print(
-        "[dim]endpoint: from the last word to the decision that it was the last; all further "
-        "times count from that decision. command: until it reached the appliance.[/]"
+        "[dim]wake: score of the wake word. end: from the last word to the decision that it was "
+        "the last. From that decision on, text: the transcript is final. plan: understanding "
+        "alone. command: it reached the appliance. audio: the reply begins to be heard.[/]"
     )
 
 
 def _ms(seconds: float | None) -> str:
-    return "–" if seconds is None else f"{1000 * seconds:.0f} ms"
+    return "–" if seconds is None else f"{1000 * seconds:.0f}"
 
 
 async def _prompt(console: Console, stage: Rehearsal, display: TurnDisplay) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from rich.console import Console
 from rich.markup import escape
 
@@ -33,11 +35,11 @@ class TurnDisplay:
         self._console = console
         self._zero: dict[str, float] = {}
         self._decided: dict[str, float] = {}
-        self._now = 0.0
+        self._latest = time.monotonic()
 
     def __call__(self, event: TurnEvent) -> None:
         """Print `event`."""
-        self._now = event.time - self._zero.setdefault(event.turn, event.time)
+        self._latest = self._zero.setdefault(event.turn, event.time)
         match event:
             case Woken(wake=wake):
                 if wake is not None:
@@ -80,12 +82,13 @@ class TurnDisplay:
                 pass
 
     def message(self, topic: str, payload: bytes, *, sent: bool) -> None:
-        """Print an MQTT message that we sent, or that reached us."""
+        """Print an MQTT message to an appliance, or from one."""
         text = payload[:100].decode("utf-8", "replace")
         self._line("mqtt →" if sent else "mqtt ←", f"{escape(topic)} [dim]{escape(text)}[/]")
 
     def _line(self, label: str, text: str) -> None:
-        self._console.print(f"  [dim]{self._now:6.2f}[/]  {label:8} {text}", highlight=False)
+        now = time.monotonic() - self._latest
+        self._console.print(f"  [dim]{now:6.2f}[/]  {label:8} {text}", highlight=False)
 
 
 def _words(action: Action) -> str:

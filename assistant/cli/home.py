@@ -27,7 +27,7 @@ async def visited_home(settings: Settings) -> AsyncIterator[HomeLink]:
 
     Raises MqttError when the broker does not answer.
     """
-    from assistant.compose import open_home
+    from assistant.compose import open_home, settled
 
     # Not the daemon's client id and status topic, or each would throw the other out.
     mqtt = settings.mqtt.model_copy(
@@ -45,5 +45,5 @@ async def visited_home(settings: Settings) -> AsyncIterator[HomeLink]:
                 f"the broker {link.mqtt.host} port {link.mqtt.port or 'by default'} does not "
                 "answer; find out why with: assistant doctor"
             ) from None
-        await link.discovery.settled(SETTLE)
+        await settled(link.registry, SETTLE)
         yield link
