@@ -28,6 +28,10 @@ CONFIRM_TIMEOUT = 5.0
 """Seconds the broker has to confirm a publication before the connection is taken for dead."""
 FAREWELL_TIMEOUT = 0.5
 """Seconds it has for our "offline" at the end."""
+SHORT_LIVED = 10.0
+"""Seconds below which a connection counts as thrown out."""
+SUSPICIOUS = 3
+"""Short-lived connections in a row from which on that has a cause to be looked for."""
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +51,6 @@ class Connection:
         self._inbox = Inbox()
         self._link: Link | None = None
         self._ready = asyncio.Event()
-        self._last_attempt = time.monotonic()
         self._complaints: set[str] = set()
 
     @property
@@ -62,13 +65,18 @@ class Connection:
 
     @property
     def last_progress(self) -> float:
-        """Monotonic time of the last sign of life: bytes from the broker (at least a ping's answer
-        every `keepalive` seconds), or, while there is no broker, our last attempt to reach it."""
-        return max(self._last_attempt, self._link.last_progress if self._link else 0.0)
+        """Monotonic time of the broker's last sign of life, at most twice `keepalive` ago while the
+        connection is good (pings see to that). While there is no connection: now, for waiting is
+        then all there is to do."""
+        return self._link.last_progress if self._link else time.monotonic()
 
     async def ready(self) -> None:
         """Wait until connected with all subscriptions confirmed."""
-        await self._ready.wait()
+        while True:
+            await self._ready.wait()
+            if self.connected:
+                return
+            await asyncio.sleep(0)  # just lost; that is being noted now
 
     def watch(self, watcher: Callable[[bool], None]) -> None:
         """Have `watcher` called with True after each connect, before the messages it brings, and
@@ -141,10 +149,9 @@ class Connection:
             await asyncio.gather(delivery, return_exceptions=True)
 
     async def _stay_connected(self) -> None:
-        failures = 0
+        failures = short_lived = 0
         while True:
             delay = self._backoff.delay(failures)
-            self._last_attempt = time.monotonic()
             try:
                 link = await self._dialler.dial(
                     self._inbox.put, client_id=self._settings.client_id, will=self._status_topic
@@ -155,11 +162,19 @@ class Connection:
             else:
                 connected_at = time.monotonic()
                 loss = await self._serve(link)
-                self._complain(MqttError(f"lost the MQTT broker at {self._address}: {loss}"))
-                # Two clients with one id throw each other out without end; that this slows down
-                # is why a short connection is no reason to hurry.
                 lasted = time.monotonic() - connected_at
+                self._complain(MqttError(f"lost the MQTT broker at {self._address}: {loss}"))
+                # Two clients with one id throw each other out without end, and not every broker
+                # says why: hence no hurry after a connection that was over at once, and a hint.
                 failures = 0 if lasted > delay else failures + 1
+                short_lived = short_lived + 1 if lasted < SHORT_LIVED else 0
+                if short_lived == SUSPICIOUS:
+                    log.warning(
+                        "connections to the MQTT broker at %s keep breaking off; does another "
+                        "client use mqtt.client_id %r, too?",
+                        self._address,
+                        self._settings.client_id,
+                    )
                 delay = self._backoff.delay(failures)
             await asyncio.sleep(delay)
 

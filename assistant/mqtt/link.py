@@ -364,14 +364,13 @@ class Link:
         self.lost.set_result(reason)
         if self._ticker is not None:
             self._ticker.cancel()
-        owed = [
-            *self._unconfirmed.values(),
-            *(waiting for _, waiting in self._subscribing.values()),
-        ]
+        for waiting in self._unconfirmed.values():
+            self._window.release()  # for those who wait for a place; they find the link lost
+            self._settle(waiting, None)
+        for _, waiting in self._subscribing.values():
+            self._settle(waiting, None)
         self._unconfirmed.clear()
         self._subscribing.clear()
-        for waiting in owed:
-            self._settle(waiting, None)
 
     # -- packets ------------------------------------------------------------------------------
 

@@ -1,12 +1,13 @@
 """A real Mosquitto on loopback that tests may start, kill and restart.
 
-    with Mosquitto(tmp_path) as broker:
-        settings = broker.settings()
-        broker.restart()
+with Mosquitto(tmp_path) as broker:
+    settings = broker.settings()
+    broker.restart()
 """
 
 from __future__ import annotations
 
+import getpass
 import os
 import shutil
 import signal
@@ -38,10 +39,12 @@ def executable(name: str = "mosquitto") -> str:
 
 
 class Mosquitto:
-    """One broker with its own folder. Retained messages are on disk at once, so that even `kill`
-    loses none; the port stays the same over restarts."""
+    """One broker with its own folder and a port that stays the same over restarts. Like any
+    Mosquitto it loses on `kill` what was retained since it last wrote its file: see `save`."""
 
-    def __init__(self, folder: Path, *lines: str, anonymous: bool = True, listener: str = "") -> None:
+    def __init__(
+        self, folder: Path, *lines: str, anonymous: bool = True, listener: str = ""
+    ) -> None:
         """`lines` are added to the configuration; `listener` holds those that must follow it."""
         self.port = free_port()
         self.folder = folder
@@ -51,10 +54,9 @@ class Mosquitto:
             f"listener {self.port} 127.0.0.1",
             *([listener] if listener else []),
             f"allow_anonymous {str(anonymous).lower()}",
+            f"user {getpass.getuser()}",  # root would become one who can't read the folder
             "persistence true",
             f"persistence_location {folder}/",
-            "autosave_on_changes true",
-            "autosave_interval 1",
             *lines,
         ]
         (folder / "mosquitto.conf").write_text("\n".join(configuration) + "\n")
@@ -87,8 +89,8 @@ class Mosquitto:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         deadline = time.monotonic() + _PATIENCE
         while not self._accepts():
-            gone = self._process.poll() is not None
-            assert not gone and time.monotonic() < deadline, self.output()
+            assert self._process.poll() is None, self.output()
+            assert time.monotonic() < deadline, self.output()
             time.sleep(0.01)
 
     def stop(self) -> None:
@@ -103,6 +105,17 @@ class Mosquitto:
         """Kill it and start it again on the same port."""
         self.kill()
         self.start()
+
+    def save(self) -> None:
+        """Have it write its retained messages to disk, and wait until it has."""
+        assert self._process is not None
+        database = self.folder / "mosquitto.db"
+        before = database.stat().st_mtime_ns if database.exists() else 0
+        self._process.send_signal(signal.SIGUSR1)
+        deadline = time.monotonic() + _PATIENCE
+        while not database.exists() or database.stat().st_mtime_ns == before:
+            assert time.monotonic() < deadline, self.output()
+            time.sleep(0.01)
 
     def freeze(self) -> None:
         """Stop it answering, with its connections left open."""
@@ -125,7 +138,8 @@ class Mosquitto:
     def _end(self, how: signal.Signals) -> None:
         if self._process is None:
             return
-        self._process.send_signal(signal.SIGCONT)  # a frozen one would not hear the other
         self._process.send_signal(how)
+        if how is not signal.SIGKILL:
+            self._process.send_signal(signal.SIGCONT)  # a frozen one would not hear it
         self._process.wait(_PATIENCE)
         self._process = None

@@ -87,6 +87,10 @@ class PulseServer:
             self._process = None
             (self._folder / "native").unlink(missing_ok=True)
 
+    def hear_the_speaker(self) -> None:
+        """Let capture streams opened from now on hear the speaker instead of the feed."""
+        self._control("set-default-source", "speaker.monitor")
+
     def play_into_microphone(self, pcm: Pcm) -> None:
         """Play `pcm` into the feed; returns when it has been played."""
         file = self._folder / "feed.wav"
