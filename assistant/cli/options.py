@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -39,8 +40,11 @@ def config_path(given: Path | None) -> Path | None:
     """The configuration file in force; None where there is none and the defaults hold."""
     if given is not None:
         return given
-    candidates = (directories().config / CONFIG_NAME, SYSTEM_CONFIG)
-    return next((path for path in candidates if path.is_file()), None)
+    own = directories().config / CONFIG_NAME
+    if own.is_file():
+        return own
+    # The service's configuration may hold passwords and is not for everybody's eyes.
+    return SYSTEM_CONFIG if os.access(SYSTEM_CONFIG, os.R_OK) else None
 
 
 def settings_from(config: Path | None, language: str | None = None) -> Settings:
