@@ -102,6 +102,8 @@ def find(
             return Found(
                 problem=refuse(key, kind=kind or str(wanted[0]), place=place_name(request))
             )
+        if many:
+            return Found(tuple(inside))
         return _choose(request, inside, asked_for_all=True, several=several, prefer=prefer)
     candidates = [d for d in candidates if fits(d)]
     if not candidates:
@@ -238,8 +240,10 @@ def of_kind(devices: Iterable[Device], kind: str) -> list[Device]:
     if not wanted:
         return same_type
     same_class = [d for d in same_type if d.device_class == wanted]
-    if same_class or family != "cover":
+    if same_class or family not in ("cover", "media_player"):
         return same_class
+    if family == "media_player":
+        return [d for d in same_type if not d.device_class]
     if wanted in WINDOW_COVERS:
         return [d for d in same_type if (d.device_class or "") in WINDOW_COVERS]
     return [d for d in same_type if not d.device_class]

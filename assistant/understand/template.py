@@ -9,6 +9,7 @@ sentence not understood rather than turned into its opposite.
 from __future__ import annotations
 
 import logging
+import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -42,7 +43,11 @@ class _Candidate:
     intent: str
     slots: Mapping[str, Any]
     rank: tuple[int, int, int, int]
-    wildcards: int
+
+    @property
+    def free(self) -> tuple[int, int]:
+        """How many parts are free text, and how long they are together."""
+        return self.rank[:2]
 
 
 class TemplateUnderstanding:
@@ -143,11 +148,10 @@ class TemplateUnderstanding:
         lists: dict[str, SlotList] = {**names.lists, "timer_name": _timer_names(home)}
         if unknown_place:
             lists |= {place: WildcardSlotList(name=place) for place in _PLACES}
-        fallback: Plan | None = None
-        wildcards = 0
+        fallback: tuple[Plan, _Candidate] | None = None
         found = self._candidates(text, folded, start, lists, language)
         for candidate in sorted(found, key=lambda c: c.rank)[:_MOST_CANDIDATES]:
-            if fallback is not None and candidate.wildcards > wildcards:
+            if fallback is not None and candidate.free > fallback[1].free:
                 break
             if unknown_place:
                 place = next((candidate.slots[p] for p in _PLACES if p in candidate.slots), None)
@@ -163,8 +167,8 @@ class TemplateUnderstanding:
             if plan.kind in _SETTLED:
                 return plan
             if plan.kind is not PlanKind.UNKNOWN and fallback is None:
-                fallback, wildcards = plan, candidate.wildcards
-        return fallback
+                fallback = plan, candidate
+        return fallback[0] if fallback else None
 
     def _candidates(
         self, text: str, folded: str, start: int, lists: dict[str, SlotList], language: Language
@@ -173,7 +177,7 @@ class TemplateUnderstanding:
         intents = self.intents(language)
         for result in recognize_all(folded, intents, slot_lists=lists, language=language.code):
             skill_name, _, intent = result.intent.name.partition(".")
-            slots = _slots_of(result, text, start)
+            slots = _slots_of(result, text, folded, start)
             key = (result.intent.name, tuple(sorted((k, str(v)) for k, v in slots.items())))
             if key in seen:
                 continue
@@ -187,7 +191,7 @@ class TemplateUnderstanding:
                 2 * inexact + kinds,
                 -result.text_chunks_matched,
             )
-            yield _Candidate(self._skills.skills[skill_name], intent, slots, rank, len(free))
+            yield _Candidate(self._skills.skills[skill_name], intent, slots, rank)
 
     def _handle(
         self,
@@ -249,17 +253,28 @@ class TemplateUnderstanding:
         return self._intents[language.code]
 
 
-def _slots_of(result: RecognizeResult, text: str, start: int) -> dict[str, Any]:
+def _slots_of(result: RecognizeResult, text: str, folded: str, start: int) -> dict[str, Any]:
     slots: dict[str, Any] = {}
     for entity in result.entities_list:
         value = entity.value
-        if entity.is_wildcard and entity.text_span is not None:
-            begin, end = entity.text_span
-            value = text[start + begin : start + end].strip(" .,;:!?")
+        if entity.is_wildcard:
+            value = _as_written(entity.text, text, folded, start)
         if isinstance(value, str) and not entity.is_wildcard:
             value = value.strip()
         slots[entity.name] = value
     return slots
+
+
+def _as_written(free: str, text: str, folded: str, start: int) -> str:
+    """Free text as it was spelt, with its capitals and accents.
+
+    Looked up by its words: hassil's own spans are off behind a number that was said in words.
+    """
+    words = r"\W+".join(re.escape(word) for word in free.split())
+    found = re.search(rf"(?<!\w){words}(?!\w)", folded)
+    if found is None:
+        return free.strip()
+    return text[start + found.start() : start + found.end()].strip(" .,;:!?")
 
 
 def _timer_names(home: Home) -> SlotList:
