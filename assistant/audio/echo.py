@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from ctypes.util import find_library
 
 import numpy as np
@@ -136,8 +136,14 @@ class EchoCancelledSource:
 
     async def chunks(self) -> AsyncIterator[AudioChunk]:
         """Yield the source's chunks, cleaned."""
-        async for chunk in self._source.chunks():
-            yield self._canceller.process(chunk) if self._canceller else chunk
+        chunks = self._source.chunks()
+        try:
+            async for chunk in chunks:
+                yield self._canceller.process(chunk) if self._canceller else chunk
+        finally:
+            # Closed with this one, not some time later: it may hold a device.
+            if isinstance(chunks, AsyncGenerator):
+                await chunks.aclose()
 
 
 def _load() -> ctypes.CDLL:

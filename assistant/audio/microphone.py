@@ -105,6 +105,7 @@ class Microphone:
                 if rate != known_rate:
                     chunker, resampler = Chunker(), StreamResampler(rate, SAMPLE_RATE)
                     known_rate = rate
+                time -= resampler.lag
                 for chunk in chunker.push(resampler.process(samples), time):
                     yield chunk
         finally:

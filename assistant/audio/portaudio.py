@@ -202,9 +202,10 @@ class _Host:
             kept.stream = kept.make(sounddevice, loop)
         except (sounddevice.PortAudioError, ValueError) as error:
             self._stale = True
+            names = ", ".join(str(device["name"]) for device in sounddevice.query_devices())
             raise AudioError(
-                f"the sound device can't be opened ({error}); plug it in or name another one, "
-                "and see what there is with: assistant doctor"
+                f"the sound device can't be opened ({error}); plug it in, or name another one "
+                f"(there is: {names or 'none'})"
             ) from error
         except AudioError:
             self._stale = True
@@ -260,6 +261,8 @@ class _Host:
                 future.set_result(job())
             except BaseException as error:
                 future.set_exception(error)
+            # Else the last job would live, and all it refers to, until the next one comes.
+            del future, job
 
 
 async def list_devices() -> tuple[list[dict[str, Any]], tuple[int, int]]:

@@ -34,17 +34,26 @@ class StreamResampler:
     """
 
     def __init__(self, from_rate: int, to_rate: int) -> None:
+        self._from_rate, self._to_rate = from_rate, to_rate
+        self._taken = self._given = 0
         self._stream: Any = (
             None
             if from_rate == to_rate
             else soxr.ResampleStream(from_rate, to_rate, 1, dtype="int16", quality="HQ")
         )
 
+    @property
+    def lag(self) -> float:
+        """Seconds of sound that were taken but not yielded yet."""
+        return self._taken / self._from_rate - self._given / self._to_rate
+
     def process(self, samples: Samples) -> Samples:
         """What the stream yields for the next `samples`; may be empty."""
         if self._stream is None:
             return samples
         resampled: Samples = self._stream.resample_chunk(samples)
+        self._taken += len(samples)
+        self._given += len(resampled)
         return resampled
 
     def finish(self) -> Samples:

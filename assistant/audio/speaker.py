@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 BLOCK = 0.01
 """Seconds of one output block: how fast a stop is obeyed, the device's own buffer aside."""
 
-LATENCY = 0.06
+LATENCY = 0.08
 """Seconds of sound the device is asked to buffer."""
 
 DEVICE_WAIT = 3.0
@@ -126,7 +126,8 @@ class Speaker:
         try:
             async with self._room:
                 if not await self._device_is_up():
-                    _log.warning("%s: %.1f s not played: no device", self._name, pcm.duration)
+                    if epoch == self._epoch:
+                        _log.warning("%s: %.1f s not played: no device", self._name, pcm.duration)
                     return
                 async with self._order:
                     rate = self._rate

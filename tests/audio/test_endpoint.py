@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assistant.audio.endpoint import (
@@ -145,6 +145,7 @@ def test_the_end_of_the_source_is_the_end() -> None:
         endpointer.process(0.32, 0.0)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.floats(CHUNK, 3.0), st.floats(0, 1)), max_size=40),
     st.sampled_from(Completeness),

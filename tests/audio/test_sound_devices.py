@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -14,10 +15,12 @@ import numpy as np
 import pytest
 
 from assistant.audio.devices import sound_devices
+from assistant.audio.echo import EchoCancelledSource
 from assistant.audio.farend import FarEnd
 from assistant.audio.microphone import Microphone
-from assistant.audio.noise import coloured_noise
+from assistant.audio.noise import coloured_noise, level
 from assistant.audio.pcm import SAMPLE_RATE, AudioChunk, Pcm, Samples
+from assistant.audio.portaudio import load_sounddevice
 from assistant.audio.ports import AudioSource
 from assistant.audio.resample import resample
 from assistant.audio.speaker import Speaker
@@ -60,7 +63,7 @@ class Ear:
 
 
 @asynccontextmanager
-async def listening(microphone: Microphone) -> AsyncIterator[Ear]:
+async def listening(microphone: AudioSource) -> AsyncIterator[Ear]:
     ear = Ear()
     task = asyncio.create_task(ear.hear(microphone))
     try:
@@ -152,13 +155,17 @@ async def test_stop_falls_silent_and_frees_who_waits(pulse: PulseServer) -> None
     assert share(heard, sound(1.0, seed=3).samples) > 0.6
 
 
-async def test_both_survive_the_sound_card(
+async def test_both_wait_for_the_sound_card_and_survive_its_loss(
     pulse: PulseServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
+    said, replied = sound(1.0, seed=5), sound(1.0, seed=6)
+    pulse.kill()
     async with listening(Microphone(DEVICE, name="mic")) as ear, Speaker(DEVICE) as speaker:
+        await asyncio.sleep(0.3)
+        pulse.start()
         await ear.more()
-        await speaker.play(sound(0.2))
+        await speaker.play(sound(0.1))
         lost = asyncio.create_task(speaker.play(sound(5.0)))
         await asyncio.sleep(0.3)
         pulse.kill()
@@ -166,7 +173,6 @@ async def test_both_survive_the_sound_card(
         await asyncio.sleep(1.0)
         pulse.start()
         await ear.more()
-        said, replied = sound(1.0, seed=5), sound(1.0, seed=6)
         await asyncio.to_thread(pulse.play_into_microphone, said)
         with pulse.record_speaker() as file:
             await speaker.play(replied)
@@ -174,19 +180,69 @@ async def test_both_survive_the_sound_card(
     assert share(ear.samples, said.samples) > 0.6
     assert share(recorded(file), replied.samples) > 0.6
     told = [r.getMessage() for r in caplog.records if r.getMessage().startswith("mic:")]
-    assert len(told) == 2, "once down, once up"
-    assert told[-1] == "mic: works"
+    assert [message == "mic: works" for message in told] == [False, True, False, True]
 
 
-async def test_both_come_up_when_the_sound_server_comes_late(pulse: PulseServer) -> None:
-    pulse.kill()
+async def test_a_new_device_is_found_while_another_is_in_use(
+    pulse: PulseServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with (
+        listening(Microphone(DEVICE, name="old")) as old,
+        listening(Microphone("hall", name="new")) as new,
+    ):
+        await old.more()
+        (tmp_path / ".asoundrc").write_text("pcm.hall { type pulse }")
+        # What a sound server does that starts: it tells that there may be something new.
+        (tmp_path / "pulse").mkdir(exist_ok=True)
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(tmp_path / "pulse/native"))
+            await new.more()
+            await old.more()
+    warnings = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    assert len(warnings) == 1
+    assert warnings[0].startswith("new:"), "the pause of the other is no failure"
+
+
+async def test_a_card_that_only_knows_44_khz_stereo(
+    pulse: PulseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def only(_device: object, channels: int, *_: object, samplerate: int) -> None:
+        if (channels, samplerate) != (2, 44_100):
+            raise sounddevice.PortAudioError("not with this card")
+
+    sounddevice = load_sounddevice()
+    monkeypatch.setattr(sounddevice, "check_input_settings", only)
+    monkeypatch.setattr(sounddevice, "check_output_settings", only)
+    pulse.hear_the_speaker()
+    played = sound(1.0)
     async with listening(Microphone(DEVICE)) as ear, Speaker(DEVICE) as speaker:
-        await asyncio.sleep(1.0)
-        pulse.start()
         await ear.more()
-        with pulse.record_speaker() as file:
-            await speaker.play(sound(1.0, seed=4))
-    assert share(recorded(file), sound(1.0, seed=4).samples) > 0.6
+        await speaker.play(played)
+        await ear.more()
+    assert share(ear.samples, played.samples) > 0.6
+    assert np.allclose(np.diff([c.time for c in ear.chunks])[-10:], 0.032, atol=0.06)
+
+
+@pytest.mark.slow
+async def test_our_own_voice_is_removed_between_real_devices(
+    pulse: PulseServer, reply: Pcm
+) -> None:
+    pulse.hear_the_speaker()
+    far_end = FarEnd()
+    microphone = Microphone(DEVICE)
+    cleaned = EchoCancelledSource(Microphone(DEVICE), far_end)
+    async with (
+        listening(microphone) as raw,
+        listening(cleaned) as clean,
+        Speaker(DEVICE, far_end=far_end) as speaker,
+    ):
+        await clean.more()
+        await speaker.play(reply)  # here it learns
+        heard, left = len(raw.chunks), len(clean.chunks)
+        await speaker.play(reply)
+    before = level(np.concatenate([c.samples for c in raw.chunks[heard:]]))
+    after = level(np.concatenate([c.samples for c in clean.chunks[left:]]))
+    assert before - after > 10
 
 
 async def test_devices_are_listed(pulse: PulseServer) -> None:

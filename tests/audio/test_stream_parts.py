@@ -44,7 +44,11 @@ def test_after_a_gap_the_clock_is_believed() -> None:
 def test_a_stream_is_resampled_as_the_whole_would_be(from_rate: int, to_rate: int) -> None:
     sound = coloured_noise(1.0, -20).samples
     stream = StreamResampler(from_rate, to_rate)
-    parts = [stream.process(sound[i : i + 441]) for i in range(0, len(sound), 441)]
+    parts, given = [], 0
+    for start in range(0, len(sound), 441):
+        assert stream.lag == pytest.approx(start / from_rate - given / to_rate)
+        parts.append(stream.process(sound[start : start + 441]))
+        given += len(parts[-1])
     streamed = np.concatenate([*parts, stream.finish()]).astype(int)
     whole = resample(Pcm(sound, from_rate), to_rate).samples.astype(int)
     assert len(streamed) == pytest.approx(len(whole), abs=2)

@@ -106,7 +106,9 @@ def test_what_was_written_is_read_back(tmp_path: Path) -> None:
     assert np.array_equal(read_wav(tmp_path / "a.wav").samples, pcm.samples)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.data())
 def test_damaged_files_yield_sound_or_an_audio_error(tmp_path: Path, data: st.DataObject) -> None:
     file = tmp_path / "damaged.wav"
