@@ -1,4 +1,4 @@
-"""Configurations as real firmware publishes them, from its documentation; what must come of them."""
+"""Configurations as real firmware publishes them, and what must come of them."""
 
 import pytest
 
@@ -678,3 +678,96 @@ async def test_a_colour_lamp_of_the_default_schema_in_every_form_of_colour():
             ("c", "ON"),
             ("k", command),
         ]
+
+
+async def test_what_turns_off_or_grows_old_by_itself():
+    wire, registry = discovering()
+    wire.say(
+        "homeassistant/binary_sensor/x/config",
+        {"name": "Motion", "state_topic": "m", "off_delay": 0.05, "device_class": "motion"},
+    )
+    wire.say(
+        "homeassistant/sensor/x/config", {"name": "Old", "state_topic": "o", "expire_after": 0.05}
+    )
+    wire.say("m", "ON")
+    wire.say("o", "3")
+    devices = registry.home().devices
+    assert devices["binary_sensor.motion"].state == {"on": True}
+    assert devices["sensor.old"].available
+    assert await registry.wait_for(
+        "binary_sensor.motion", lambda device: device.state["on"] is False, 5
+    )
+    assert await registry.wait_for("sensor.old", lambda device: not device.available, 5)
+    wire.say("o", "4")
+    assert registry.device("sensor.old").available
+
+
+@pytest.mark.parametrize(
+    ("mode", "said", "available"),
+    [
+        (None, {}, False),
+        (None, {"a": "online"}, True),
+        (None, {"a": "online", "b": "offline"}, False),
+        ("latest", {"a": "offline", "b": "online"}, True),
+        ("all", {"a": "online"}, False),
+        ("all", {"a": "online", "b": "online"}, True),
+        ("any", {"a": "online", "b": "offline"}, True),
+        ("any", {"a": "offline", "b": "offline"}, False),
+        ("any", {"a": "whatever"}, False),
+    ],
+)
+def test_availability_by_its_three_modes(mode, said, available):
+    wire, registry = discovering()
+    config = {"name": "X", "cmd_t": "c", "avty": [{"t": "a"}, {"topic": "b"}], "avty_mode": mode}
+    wire.say("homeassistant/switch/x/config", config)
+    for topic, payload in said.items():
+        wire.say(topic, payload)
+    assert only(registry).available is available
+
+
+@pytest.mark.parametrize(
+    ("topic", "config", "device_id", "name"),
+    [
+        (
+            "light/a",
+            {"name": "Lamp", "device": {"name": "Kitchen"}},
+            "light.kitchen_lamp",
+            "Kitchen Lamp",
+        ),
+        ("light/a", {"name": None, "device": {"name": "Kitchen"}}, "light.kitchen", "Kitchen"),
+        ("light/a", {"device": {"name": "Kitchen"}}, "light.kitchen", "Kitchen"),
+        (
+            "light/a",
+            {"name": "Kitchen lamp", "device": {"name": "Kitchen"}},
+            "light.kitchen_lamp",
+            "Kitchen lamp",
+        ),
+        ("light/a", {"name": "Lamp"}, "light.lamp", "Lamp"),
+        ("light/big_lamp", {}, "light.big_lamp", "big lamp"),
+        ("light/a", {"name": "Lamp", "object_id": "x1"}, "light.x1", "Lamp"),
+        ("light/a", {"name": "Lamp", "def_ent_id": "light.x2", "obj_id": "x1"}, "light.x2", "Lamp"),
+        ("light/a", {"name": "Lampe für Omi"}, "light.lampe_fur_omi", "Lampe für Omi"),
+    ],
+)
+def test_names_and_ids(topic, config, device_id, name):
+    wire, registry = discovering()
+    wire.say(f"homeassistant/{topic}/config", {"command_topic": "c", **config})
+    assert (only(registry).id, only(registry).name) == (device_id, name)
+
+
+def test_updates_keep_what_was_reported_and_hand_overs_change_nothing():
+    wire, registry = discovering()
+    topic = "homeassistant/switch/x/config"
+    wire.say(topic, {"name": "X", "obj_id": "x", "cmd_t": "c", "stat_t": "s", "avty_t": "a"})
+    wire.say("a", "online", retain=False)
+    wire.say("s", "ON", retain=False)
+    wire.say(topic, {"migrate_discovery": True})
+    wire.say(topic, {"name": "Y", "obj_id": "x", "cmd_t": "c2", "stat_t": "s", "avty_t": "a"})
+    plug = only(registry)
+    assert (plug.name, plug.state, plug.available) == ("Y", {"on": True}, True)
+    wire.say(topic, {"name": "Y", "obj_id": "z", "cmd_t": "c2", "stat_t": "s2"})
+    assert (only(registry).id, only(registry).state) == ("switch.z", {})
+    assert "s" not in wire.topics
+    wire.say(topic, "")
+    wire.say(topic, "")
+    assert not registry.home().devices
