@@ -84,12 +84,16 @@ class Connection:
         `run`. It must not block."""
         self._watchers.append(watcher)
 
-    def subscribe(self, topic_filter: str, handler: Handler, qos: int = 1) -> None:
+    def subscribe(self, topic_filter: str, handler: Handler, qos: int = 0) -> None:
         """Have `handler` called for messages on `topic_filter`, now and after every reconnection.
 
         The broker sends its retained messages with each call and each reconnection, also to the
         handlers that have the same filter already: handlers must not mind hearing a state twice.
         A refusal by the broker is logged. Raises MqttError when the filter is not well formed.
+
+        `qos` is that between broker and us, and 0 loses nothing on a connection that stands. With
+        1 Mosquitto keeps a thousand messages waiting and drops the rest: of the 3000 retained
+        messages of a large home 1020 came.
         """
         if not is_filter(topic_filter):
             raise MqttError(f"{topic_filter!r} is not an MQTT topic filter")

@@ -70,13 +70,18 @@ def unreachable(address: str, error: Exception) -> MqttError:
                 f"nothing answers at {address}; check that the MQTT broker runs there, "
                 "and mqtt.host and mqtt.port"
             )
+        case ConnectionResetError() | ConnectionAbortedError() | BrokenPipeError():
+            return hung_up(address, "it hung up")
         case TimeoutError():
             return MqttError(
                 f"the MQTT broker at {address} does not answer; check mqtt.host, mqtt.port, "
                 "mqtt.tls, the network and firewalls"
             )
         case OSError():
-            return MqttError(f"the MQTT broker at {address} can't be reached: {error.strerror}")
+            return MqttError(
+                f"the MQTT broker at {address} can't be reached ({error.strerror or error}); check "
+                "mqtt.host and the network"
+            )
         case _:
             return MqttError(f"the MQTT broker at {address} can't be reached: {error}")
 
@@ -89,6 +94,7 @@ def hung_up(address: str, detail: str) -> MqttError:
             "check mqtt.cert_file and mqtt.key_file"
         )
     return HungUpError(
-        f"the MQTT broker at {address} gave no proper answer ({detail or 'it hung up'}); check "
-        "that it is an MQTT port, and that mqtt.tls and mqtt.protocol are as the broker expects"
+        f"the MQTT broker at {address} gave no proper answer ({detail}); check "
+        "that it is an MQTT port, and that mqtt.tls, mqtt.cert_file and mqtt.protocol are as the "
+        "broker expects"
     )

@@ -248,7 +248,7 @@ class Link:
         client = self._client
         sock = client.socket()
         if sock is None:  # closed again while CONNECT was written
-            raise failure.hung_up(self.address, self._socket_error)
+            raise failure.hung_up(self.address, self._socket_error or "it hung up")
         # Only from here on does anything happen in callbacks, so all of it on this thread.
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect

@@ -32,7 +32,7 @@ class Ear:
 
     @property
     def payloads(self) -> list[str]:
-        return [message.payload.decode() for message in self.messages]
+        return [message.payload.decode(errors="replace") for message in self.messages]
 
     async def until(self, condition: Callable[[Ear], bool]) -> None:
         """Return once `condition` holds."""
@@ -44,7 +44,7 @@ class Ear:
     async def hears(self, payload: str) -> Message:
         """The first message with this payload, once it has come."""
         await self.until(lambda ear: payload in ear.payloads)
-        return next(m for m in self.messages if m.payload.decode() == payload)
+        return next(m for m in self.messages if m.payload == payload.encode())
 
 
 Open = Callable[..., Connection]

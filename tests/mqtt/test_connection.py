@@ -21,7 +21,7 @@ from tests.support.mosquitto import Mosquitto
 async def test_messages_arrive_in_order_and_whole(broker: Mosquitto, start: Open) -> None:
     ear = Ear()
     here, there = start(broker.settings()), start(broker.settings())
-    there.subscribe("t/+", ear)
+    there.subscribe("t/+", ear, qos=1)
     await ready(here, there)
     for number in range(200):
         await here.publish(f"t/{number % 3}", str(number), qos=number % 3)
@@ -61,6 +61,18 @@ async def test_retained_messages_come_with_each_subscription(
     await here.publish("lamp/state", "", retain=True)
     await second.hears("")
     assert none.messages == []
+
+
+async def test_a_large_home_arrives_whole(broker: Mosquitto, start: Open) -> None:
+    ear = Ear()
+    here = start(broker.settings())
+    await ready(here)
+    await asyncio.gather(
+        *(here.publish(f"home/{n}/config", "x" * 500, retain=True) for n in range(2000))
+    )
+    here.subscribe("home/+/config", ear)
+    await ear.until(lambda e: len(e.messages) == 2000)
+    assert len({m.topic for m in ear.messages}) == 2000
 
 
 async def test_an_unsubscribed_handler_hears_no_more(broker: Mosquitto, start: Open) -> None:
@@ -275,7 +287,7 @@ async def test_signs_of_life(broker: Mosquitto, start: Open) -> None:
 
 
 async def test_an_idle_connection_is_pinged(broker: Mosquitto, start: Open) -> None:
-    here = start(broker.settings(keepalive=5))
+    here = start(broker.settings(), keepalive=1)
     await ready(here)
     before = here.last_progress
     await until(lambda: here.last_progress > before)
