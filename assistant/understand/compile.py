@@ -24,6 +24,7 @@ from hassil.expression import (
 )
 from hassil.intents import IntentData, Intents, SlotList, TextSlotList
 from hassil.parse_expression import parse_sentence
+from hassil.parser import ParseError
 from hassil.sample import sample_expression
 
 from assistant.errors import SkillError
@@ -34,7 +35,15 @@ from assistant.understand.normal import fold_template
 
 _MOST_VARIANTS: Final = 4000
 _DEEPEST: Final = 60
-_MALFORMED: Final = (HassilError, ValueError, AssertionError, KeyError, TypeError, AttributeError)
+_MALFORMED: Final = (
+    HassilError,
+    ParseError,
+    ValueError,
+    AssertionError,
+    KeyError,
+    TypeError,
+    AttributeError,
+)
 """What hassil raises at malformed sentences, lists and rules."""
 
 

@@ -1,0 +1,140 @@
+"""Timers: what they do, that they survive, and that they ring once."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from assistant.errors import AssistantError, SkillError
+from assistant.home.action import Action
+from assistant.home.model import Area, Home
+from assistant.home.registry import Registry
+from assistant.store import Store
+from assistant.turn.timers import Due, Timers
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def registry() -> Registry:
+    return Registry(Home(areas=(Area("kitchen", "Kitchen"), Area("hall", "Hall"))))
+
+
+def remaining(registry: Registry) -> dict[str | None, tuple[float, bool]]:
+    return {t.name: (t.remaining, t.paused) for t in registry.home().timers}
+
+
+async def test_a_timers_life(registry: Registry, clock: Clock) -> None:
+    timers = Timers(Store(None), registry, clock=clock)
+    await timers.perform(Action("start_timer", (), {"seconds": 600, "name": "eggs"}))
+    clock.now += 100
+    timers.refresh()
+    assert remaining(registry) == {"eggs": (500, False)}
+    await timers.perform(Action("pause_timer", (), {"name": "Eggs"}))
+    clock.now += 100
+    await timers.perform(Action("add_time", (), {"seconds": 60}))
+    assert remaining(registry) == {"eggs": (560, True)}
+    await timers.perform(Action("resume_timer", (), {"timer": registry.home().timers[0].id}))
+    await timers.perform(Action("remove_time", (), {"seconds": 500}))
+    clock.now += 10
+    timers.refresh()
+    assert remaining(registry) == {"eggs": (50, False)}
+    await timers.perform(Action("cancel_timer"))
+    assert remaining(registry) == {}
+    with pytest.raises(SkillError, match="no such timer"):
+        await timers.perform(Action("cancel_timer"))
+
+
+async def test_all_timers_of_a_room_are_cancelled(registry: Registry, clock: Clock) -> None:
+    timers = Timers(Store(None), registry, clock=clock)
+    for name, area in (("a", "kitchen"), ("b", "hall"), ("c", "kitchen")):
+        await timers.perform(Action("start_timer", (), {"seconds": 5, "name": name, "area": area}))
+    await timers.perform(Action("cancel_all_timers", (), {"area": "Kitchen"}))
+    assert set(remaining(registry)) == {"b"}
+    await timers.perform(Action("cancel_all_timers"))
+    assert not registry.home().timers
+
+
+async def test_what_was_set_before_a_power_cut_rings_after_it_once(
+    tmp_path: Path, registry: Registry, clock: Clock
+) -> None:
+    path = tmp_path / "state" / "store.sqlite"
+    first = Store(path)
+    timers = Timers(first, registry, clock=clock)
+    await timers.perform(Action("start_timer", (), {"seconds": 60, "name": "tea"}))
+    await timers.perform(Action("delay", (), {"seconds": 30, "command": "turn off the lamp"}))
+    # The first store is not closed: that is what a power cut is like.
+    clock.now += 100
+    second = Store(path)
+    rung: list[Due] = []
+    both = asyncio.Event()
+
+    async def announce(due: Due) -> None:
+        rung.append(due)
+        if len(rung) == 2:
+            both.set()
+
+    task = asyncio.create_task(Timers(second, registry, clock=clock).run(announce))
+    await asyncio.wait_for(both.wait(), 5)
+    task.cancel()
+    assert [(d.timer.name, d.timer.command, d.late) for d in rung] == [
+        (None, "turn off the lamp", 70),
+        ("tea", None, 40),
+    ]
+    assert not rung[0].may_act
+    assert not second.timers()
+    first.close()
+    second.close()
+
+
+async def test_a_new_timer_wakes_the_one_who_waits_and_an_error_does_not_stop_it(
+    registry: Registry,
+) -> None:
+    timers = Timers(Store(None), registry)
+    rung: list[str | None] = []
+    done = asyncio.Event()
+
+    async def announce(due: Due) -> None:
+        rung.append(due.timer.name)
+        if len(rung) == 2:
+            done.set()
+        raise RuntimeError("no loudspeaker")
+
+    task = asyncio.create_task(timers.run(announce))
+    await asyncio.sleep(0)
+    await timers.perform(Action("start_timer", (), {"seconds": 0.05, "name": "one"}))
+    await timers.perform(Action("start_timer", (), {"seconds": 0.1, "name": "two"}))
+    await asyncio.wait_for(done.wait(), 5)
+    task.cancel()
+    assert rung == ["one", "two"]
+
+
+def test_lists_are_kept(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store.sqlite")
+    store.set_items("shopping", ["milk", "eggs"])
+    store.set_items("shopping", ["eggs", "milk", "tea"])
+    store.close()
+    again = Store(tmp_path / "store.sqlite")
+    assert again.items("shopping") == ("eggs", "milk", "tea")
+    assert again.items("chores") == ()
+    again.close()
+
+
+def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    path.write_text("this is a diary " * 100)
+    with pytest.raises(AssistantError, match=r"store\.sqlite: can't be used"):
+        Store(path)

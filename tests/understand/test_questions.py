@@ -1,0 +1,55 @@
+"""Questions: worded from the state of the home, and never actuating."""
+
+from __future__ import annotations
+
+import pytest
+
+from assistant.home.model import Home
+from assistant.skill import Skills
+from assistant.turn.reply import Replies
+from assistant.understand.plan import PlanKind, Utterance
+from assistant.understand.template import TemplateUnderstanding
+
+ANSWERS = [
+    ("is the front door locked?", "Yes, Front Door is locked."),
+    ("is the garage door open", "No, Garage Door is closed."),
+    ("is the kitchen window open?", "Yes, Kitchen Window is open."),
+    ("are any lights on in the kitchen?", "Yes: Worktop Lights is on."),
+    ("are all the lights in the kitchen on?", "No, Kitchen Ceiling is not on."),
+    ("which lights are on upstairs?", "Ceiling Light."),
+    ("how many doors are locked?", "1: Front Door."),
+    ("is there any motion?", "No, none is detected."),
+    ("is the washing machine running?", "Yes, Washing Machine is running."),
+    ("what's the temperature in the lounge?", "Lounge Thermostat: 20.5 °C."),
+    ("what is the outdoor temperature?", "Outdoor Temperature is 7.5 °C."),
+    ("how much power are we using right now?", "House Power: 1430 W."),
+    ("what's the humidity in the bathroom?", "Bath Humidity: 71 %."),
+    ("where is Max?", "Max is at Work."),
+    ("is Ada at home?", "Yes, Ada is at home."),
+    ("who is at home?", "Ada is at home."),
+    ("what's the weather like?", "Rainy, 8 °C."),
+    ("what's on the shopping list?", "On Shopping List: milk and eggs."),
+    ("how long is left on the pasta timer?", "Pasta: 6 minutes and 20 seconds left."),
+    ("what is the brightness of the sofa lamp?", "Sofa Lamp is 50 percent."),
+]
+
+
+@pytest.mark.parametrize(("question", "answer"), ANSWERS, ids=[q for q, _ in ANSWERS])
+def test_a_question_is_answered(
+    question: str, answer: str, understanding: TemplateUnderstanding, villa: Home, skills: Skills
+) -> None:
+    plan = understanding.understand(Utterance(question, "en"), villa)
+    assert plan.kind is PlanKind.ANSWER
+    assert not plan.actions
+    assert plan.speech is not None
+    assert Replies(skills, lambda w: w[0]).word(plan.speech, "en") == answer
+
+
+def test_time_and_date_are_those_of_the_utterance(
+    understanding: TemplateUnderstanding, villa: Home
+) -> None:
+    said = Utterance("what time is it?", "en", spoken_at=1_700_000_000.0)
+    plan = understanding.understand(said, villa)
+    assert plan.query == "get_time"
+    assert plan.speech is not None
+    assert plan.speech.values["minute"] == 13
