@@ -1,5 +1,7 @@
 """Configurations as real firmware publishes them, and what must come of them."""
 
+from typing import Any
+
 import pytest
 
 from assistant.home.action import Action, Result
@@ -42,12 +44,12 @@ Z2M_LIGHT = {
 }
 
 
-def z2m_online(wire):
+def z2m_online(wire: Any) -> None:
     wire.say("zigbee2mqtt/bridge/state", {"state": "online"})
     wire.say("zigbee2mqtt/Lamp/availability", {"state": "online"})
 
 
-async def told(wire, registry, name, params=None, device=None):
+async def told(wire: Any, registry: Any, name: Any, params: Any = None, device: Any = None) -> Any:
     """What is published for an action on the only device (nobody answers)."""
     wire.published.clear()
     device = device or only(registry).id
@@ -58,7 +60,7 @@ async def told(wire, registry, name, params=None, device=None):
     return [(topic, payload) for topic, payload, *_ in wire.published]
 
 
-async def test_zigbee2mqtt_colour_lamp():
+async def test_zigbee2mqtt_colour_lamp() -> None:
     wire, registry = discovering()
     wire.say("homeassistant/light/0x0017880104e45522/light/config", Z2M_LIGHT)
     lamp = only(registry)
@@ -93,7 +95,7 @@ async def test_zigbee2mqtt_colour_lamp():
     ]
 
 
-async def test_zigbee2mqtt_thermostat_lock_cover_fan_and_their_sensors():
+async def test_zigbee2mqtt_thermostat_lock_cover_fan_and_their_sensors() -> None:
     wire, registry = discovering()
     common = {k: v for k, v in Z2M.items() if k not in ("object_id", "unique_id")}
     wire.say(
@@ -246,7 +248,7 @@ async def test_zigbee2mqtt_thermostat_lock_cover_fan_and_their_sensors():
         assert sent == [(f"zigbee2mqtt/Lamp/{topic}", payload)]
 
 
-async def test_tasmota_dimmer_in_short_keys():
+async def test_tasmota_dimmer_in_short_keys() -> None:
     wire, registry = discovering()
     wire.say(
         "homeassistant/light/06C777_LI_1/config",
@@ -279,7 +281,7 @@ async def test_tasmota_dimmer_in_short_keys():
     assert not only(registry).available
 
 
-async def test_esphome_devices():
+async def test_esphome_devices() -> None:
     wire, registry = discovering()
     device = {
         "ids": "84f3eb5c1234",
@@ -377,7 +379,7 @@ async def test_esphome_devices():
     ]
 
 
-async def test_shelly_roller_and_plug_in_full_keys():
+async def test_shelly_roller_and_plug_in_full_keys() -> None:
     wire, registry = discovering()
     wire.say(
         "homeassistant/cover/shellyswitch25-B8A4E2/roller/config",
@@ -424,9 +426,9 @@ async def test_shelly_roller_and_plug_in_full_keys():
     assert wire.published[0][2:] == (2, True, 5)
 
 
-async def test_one_message_for_a_whole_device():
+async def test_one_message_for_a_whole_device() -> None:
     wire, registry = discovering()
-    message = {
+    message: dict[str, Any] = {
         "dev": {"ids": "ea334450945afc", "name": "Kitchen", "sa": "Kitchen", "mf": "Bla"},
         "o": {"name": "bla2mqtt", "sw": "2.1", "url": "https://bla2mqtt.example.com/support"},
         "~": "bla/kitchen",
@@ -476,7 +478,7 @@ async def test_one_message_for_a_whole_device():
     assert wire.topics == {"homeassistant/+/+/config", "homeassistant/+/+/+/config"}
 
 
-async def test_valetudo_vacuum():
+async def test_valetudo_vacuum() -> None:
     wire, registry = discovering()
     wire.say(
         "homeassistant/vacuum/robot/robot_vacuum/config",
@@ -534,7 +536,7 @@ async def test_valetudo_vacuum():
         ({"position_topic": "p"}, {"p": "nan"}, {}),
     ],
 )
-def test_covers_in_all_their_ways(config, states, expected):
+def test_covers_in_all_their_ways(config: Any, states: Any, expected: Any) -> None:
     wire, registry = discovering()
     wire.say("homeassistant/cover/x/config", {"name": "X", "command_topic": "c", **config})
     for topic, payload in states.items():
@@ -559,7 +561,7 @@ def test_covers_in_all_their_ways(config, states, expected):
         ),
     ],
 )
-def test_valves(config, payload, expected):
+def test_valves(config: Any, payload: Any, expected: Any) -> None:
     wire, registry = discovering()
     base = {"name": "X", "command_topic": "c", "state_topic": "t"}
     wire.say("homeassistant/valve/x/config", {**base, **config})
@@ -567,7 +569,7 @@ def test_valves(config, payload, expected):
     assert only(registry).state == expected
 
 
-async def test_a_valve_that_counts_is_told_numbers():
+async def test_a_valve_that_counts_is_told_numbers() -> None:
     wire, registry = discovering()
     wire.say(
         "homeassistant/valve/x/config",
@@ -577,7 +579,7 @@ async def test_a_valve_that_counts_is_told_numbers():
     assert await told(wire, registry, "set_position", {"position": 5}) == [("c", "5")]
 
 
-async def test_a_thermostat_of_the_other_unit():
+async def test_a_thermostat_of_the_other_unit() -> None:
     wire, registry = discovering(Home(temperature_unit="°F"))
     wire.say(
         "homeassistant/climate/x/config",
@@ -599,7 +601,7 @@ async def test_a_thermostat_of_the_other_unit():
     assert await told(wire, registry, "turn_on") == [("m", "auto")]
 
 
-async def test_a_lock_with_a_code_is_only_locked():
+async def test_a_lock_with_a_code_is_only_locked() -> None:
     wire, registry = discovering()
     wire.say(
         "homeassistant/lock/x/config",
@@ -618,7 +620,7 @@ async def test_a_lock_with_a_code_is_only_locked():
     assert (refused.result, refused.reason) == (Result.REFUSED, "unsupported")
 
 
-async def test_select_scene_and_optimistic_switch():
+async def test_select_scene_and_optimistic_switch() -> None:
     wire, registry = discovering()
     wire.say(
         "homeassistant/select/x/config",
@@ -644,7 +646,7 @@ async def test_select_scene_and_optimistic_switch():
     assert outcome.result is Result.SENT
 
 
-async def test_a_command_nobody_hears_was_not_sent():
+async def test_a_command_nobody_hears_was_not_sent() -> None:
     wire, registry = discovering()
     wire.say("homeassistant/switch/x/config", {"name": "Pump", "command_topic": "p", "qos": 1})
     wire.listened = False
@@ -652,7 +654,7 @@ async def test_a_command_nobody_hears_was_not_sent():
     assert (outcome.result, outcome.reason) == (Result.FAILED, "not_sent")
 
 
-async def test_a_colour_lamp_of_the_default_schema_in_every_form_of_colour():
+async def test_a_colour_lamp_of_the_default_schema_in_every_form_of_colour() -> None:
     for form, payload, command in [
         ("rgb", "255,0,0", "0,0,255"),
         ("hs", "0,100", "240,100"),
@@ -680,7 +682,7 @@ async def test_a_colour_lamp_of_the_default_schema_in_every_form_of_colour():
         ]
 
 
-async def test_what_turns_off_or_grows_old_by_itself():
+async def test_what_turns_off_or_grows_old_by_itself() -> None:
     wire, registry = discovering()
     wire.say(
         "homeassistant/binary_sensor/x/config",
@@ -699,7 +701,7 @@ async def test_what_turns_off_or_grows_old_by_itself():
     )
     assert await registry.wait_for("sensor.old", lambda device: not device.available, 5)
     wire.say("o", "4")
-    assert registry.device("sensor.old").available
+    assert registry.home().devices["sensor.old"].available
 
 
 @pytest.mark.parametrize(
@@ -716,7 +718,7 @@ async def test_what_turns_off_or_grows_old_by_itself():
         ("any", {"a": "whatever"}, False),
     ],
 )
-def test_availability_by_its_three_modes(mode, said, available):
+def test_availability_by_its_three_modes(mode: Any, said: Any, available: Any) -> None:
     wire, registry = discovering()
     config = {"name": "X", "cmd_t": "c", "avty": [{"t": "a"}, {"topic": "b"}], "avty_mode": mode}
     wire.say("homeassistant/switch/x/config", config)
@@ -749,13 +751,13 @@ def test_availability_by_its_three_modes(mode, said, available):
         ("light/a", {"name": "Lampe für Omi"}, "light.lampe_fur_omi", "Lampe für Omi"),
     ],
 )
-def test_names_and_ids(topic, config, device_id, name):
+def test_names_and_ids(topic: Any, config: Any, device_id: Any, name: Any) -> None:
     wire, registry = discovering()
     wire.say(f"homeassistant/{topic}/config", {"command_topic": "c", **config})
     assert (only(registry).id, only(registry).name) == (device_id, name)
 
 
-def test_updates_keep_what_was_reported_and_hand_overs_change_nothing():
+def test_updates_keep_what_was_reported_and_hand_overs_change_nothing() -> None:
     wire, registry = discovering()
     topic = "homeassistant/switch/x/config"
     wire.say(topic, {"name": "X", "obj_id": "x", "cmd_t": "c", "stat_t": "s", "avty_t": "a"})

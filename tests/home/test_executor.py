@@ -1,10 +1,11 @@
 import asyncio
 import time
+from typing import Any
 
 import pytest
 
 from assistant.errors import MqttError, SkillError
-from assistant.home.action import Action, Result
+from assistant.home.action import Action, Outcome, Result
 from assistant.home.executor import Executor
 from assistant.home.file import parse_home
 from assistant.home.memory import in_memory
@@ -32,12 +33,13 @@ SCENE = Device("scene.movie", "Movie", DeviceType.SCENE)
 class Appliance:
     """Answers a command with reports, after a moment each; or fails at being told."""
 
-    def __init__(self, registry, *reports, fails=None, hangs=False):
+    def __init__(self, registry: Any, *reports: Any, fails: Any = None, hangs: Any = False) -> None:
         self.registry, self.reports = registry, reports
-        self.fails, self.hangs, self.told = fails, hangs, []
-        self.tasks = set()
+        self.fails, self.hangs = fails, hangs
+        self.told: list[Action] = []
+        self.tasks: set[asyncio.Task[None]] = set()
 
-    async def carry(self, device, action):
+    async def carry(self, device: Any, action: Any) -> Any:
         self.told.append(action)
         if self.fails:
             raise self.fails
@@ -47,20 +49,20 @@ class Appliance:
         self.tasks.add(task)
         return ("topic/set",)
 
-    async def answer(self, device):
+    async def answer(self, device: Any) -> None:
         for report in self.reports:
             await asyncio.sleep(0.02)
             self.registry.report(device.id, report)
 
 
-def one(device, *reports, **how):
+def one(device: Any, *reports: Any, **how: Any) -> Any:
     registry = Registry()
     appliance = Appliance(registry, *reports, **how)
     registry.put(device, appliance)
     return registry, appliance
 
 
-async def outcome(registry, action, timeout=0.15, **kw):  # noqa: ASYNC109
+async def outcome(registry: Any, action: Any, timeout: Any = 0.15, **kw: Any) -> Any:  # noqa: ASYNC109
     (found,) = await Executor(registry, timeout=timeout).execute([action], **kw)
     return found
 
@@ -135,8 +137,8 @@ async def outcome(registry, action, timeout=0.15, **kw):  # noqa: ASYNC109
     ],
 )
 async def test_the_outcome_is_what_the_device_reports(
-    device, name, params, reports, result, reason
-):
+    device: Any, name: Any, params: Any, reports: Any, result: Any, reason: Any
+) -> None:
     registry, _ = one(device, *reports)
     found = await outcome(registry, Action(name, (device.id,), params))
     assert (found.result, found.reason) == (result, reason)
@@ -144,7 +146,7 @@ async def test_the_outcome_is_what_the_device_reports(
     assert found.topics == ("topic/set",)
 
 
-async def test_a_device_that_is_there_already_is_told_all_the_same():
+async def test_a_device_that_is_there_already_is_told_all_the_same() -> None:
     registry, lamp = one(LAMP)
     registry.report(LAMP.id, {"on": True})
     found = await outcome(registry, Action("turn_on", (LAMP.id,)))
@@ -162,7 +164,9 @@ async def test_a_device_that_is_there_already_is_told_all_the_same():
         ({}, "adjust_color_temp", "unsupported"),
     ],
 )
-async def test_what_can_not_be_is_refused_and_nothing_sent(changes, action, reason):
+async def test_what_can_not_be_is_refused_and_nothing_sent(
+    changes: Any, action: Any, reason: Any
+) -> None:
     from dataclasses import replace
 
     registry, lamp = one(replace(LAMP, **changes))
@@ -179,13 +183,13 @@ async def test_what_can_not_be_is_refused_and_nothing_sent(changes, action, reas
         ({"fails": ZeroDivisionError()}, "error"),
     ],
 )
-async def test_what_could_not_be_sent_has_failed(how, reason):
+async def test_what_could_not_be_sent_has_failed(how: Any, reason: Any) -> None:
     registry, _ = one(LAMP, **how)
     found = await outcome(registry, Action("turn_on", (LAMP.id,)))
     assert (found.result, found.reason) == (Result.FAILED, reason)
 
 
-async def test_unknown_devices_and_lost_brokers_are_refused():
+async def test_unknown_devices_and_lost_brokers_are_refused() -> None:
     registry, lamp = one(LAMP, {"on": True})
     found = await outcome(registry, Action("turn_on", ("light.none",)))
     assert (found.result, found.reason) == (Result.REFUSED, "unknown_device")
@@ -197,7 +201,7 @@ async def test_unknown_devices_and_lost_brokers_are_refused():
     assert len(lamp.told) == 1
 
 
-async def test_optimistic_devices_and_unreported_keys_are_sent_not_done():
+async def test_optimistic_devices_and_unreported_keys_are_sent_not_done() -> None:
     from dataclasses import replace
 
     registry, _ = one(replace(LAMP, reports_state=False))
@@ -207,12 +211,12 @@ async def test_optimistic_devices_and_unreported_keys_are_sent_not_done():
     assert found.result is Result.CONFIRMED  # as far as it can be: it is on
 
 
-async def test_devices_of_one_action_at_the_same_time_and_actions_in_order():
+async def test_devices_of_one_action_at_the_same_time_and_actions_in_order() -> Any:
     registry = Registry()
     order = []
 
     class Slow:
-        async def carry(self, device, action):
+        async def carry(self, device: Any, action: Any) -> Any:
             order.append(("start", device.id, action.name))
             await asyncio.sleep(0.02)
             order.append(("end", device.id, action.name))
@@ -222,7 +226,7 @@ async def test_devices_of_one_action_at_the_same_time_and_actions_in_order():
     ids = ("light.a", "light.b", "light.c")
     for i in ids:
         registry.put(Device(i, i, DeviceType.LIGHT, capabilities=frozenset({"on_off"})), Slow())
-    seen = []
+    seen: list[Outcome] = []
     outcomes = await Executor(registry).execute(
         [Action("turn_on", ids), Action("turn_off", ids[:1])], on_outcome=seen.append
     )
@@ -236,19 +240,19 @@ async def test_devices_of_one_action_at_the_same_time_and_actions_in_order():
     assert order[-2:] == [("start", "light.a", "turn_off"), ("end", "light.a", "turn_off")]
 
 
-async def test_nothing_is_sent_after_the_deadline():
+async def test_nothing_is_sent_after_the_deadline() -> None:
     registry, lamp = one(LAMP)
     found = await outcome(registry, Action("turn_on", (LAMP.id,)), deadline=time.monotonic() - 1)
     assert (found.result, found.reason) == (Result.FAILED, "not_sent")
     assert lamp.told == []
 
 
-async def test_actions_without_a_device_go_to_their_performer():
+async def test_actions_without_a_device_go_to_their_performer() -> None:
     registry = Registry()
     done = []
 
     class Timers:
-        async def perform(self, action):
+        async def perform(self, action: Any) -> None:
             if action.params.get("name") == "bad":
                 raise SkillError("no such timer")
             done.append(action)
@@ -427,14 +431,16 @@ HOME = parse_home(
         ("script.b", "run_script", {}, {}, Result.SENT),
     ],
 )
-async def test_a_home_from_a_file_obeys_from_memory(device, name, params, state, result):
+async def test_a_home_from_a_file_obeys_from_memory(
+    device: Any, name: Any, params: Any, state: Any, result: Any
+) -> None:
     registry = in_memory(HOME)
     found = await outcome(registry, Action(name, (device,), params))
     assert found.result is result, found
     assert dict(registry.home().devices[device].state) == state
 
 
-async def test_cancelling_the_turn_leaves_no_task_behind():
+async def test_cancelling_the_turn_leaves_no_task_behind() -> None:
     registry, _ = one(LAMP, hangs=True)
     turn = asyncio.create_task(
         Executor(registry, timeout=60).execute([Action("turn_on", (LAMP.id,))])

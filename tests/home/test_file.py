@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from assistant.home.file import (
 )
 from assistant.home.model import Risk
 
-HOME = {
+HOME: dict[str, Any] = {
     "id": "casa",
     "language": "it",
     "units": {"temperature": "°F"},
@@ -58,7 +59,7 @@ HOME = {
 }
 
 
-def test_a_home_is_read_and_written(tmp_path):
+def test_a_home_is_read_and_written(tmp_path: Any) -> None:
     path = tmp_path / "home.json"
     path.write_text(json.dumps(HOME), encoding="utf-8")
     home = load_home(path)
@@ -76,7 +77,7 @@ def test_a_home_is_read_and_written(tmp_path):
         save_home(home, tmp_path / "no" / "home.json")
 
 
-def broken(**changes):
+def broken(**changes: Any) -> Any:
     return json.dumps({**HOME, **changes})
 
 
@@ -98,7 +99,7 @@ DEVICE = HOME["devices"][0]
         (broken(timers=[{"id": "t"}]), "timers.0.duration_s"),
     ],
 )
-def test_a_wrong_home_is_named_with_file_and_key(text, said, tmp_path):
+def test_a_wrong_home_is_named_with_file_and_key(text: Any, said: Any, tmp_path: Any) -> None:
     path = tmp_path / "home.json"
     path.write_text(text)
     with pytest.raises(HomeError, match=said) as error:
@@ -106,7 +107,7 @@ def test_a_wrong_home_is_named_with_file_and_key(text, said, tmp_path):
     assert str(path) in str(error.value)
 
 
-def test_a_home_that_can_not_be_read(tmp_path):
+def test_a_home_that_can_not_be_read(tmp_path: Any) -> None:
     with pytest.raises(HomeError, match=r"none\.json"):
         load_home(tmp_path / "none.json")
     (tmp_path / "latin").write_bytes('{"id": "Küche"}'.encode("latin-1"))
@@ -114,7 +115,7 @@ def test_a_home_that_can_not_be_read(tmp_path):
         load_home(tmp_path / "latin")
 
 
-def test_the_example_of_overrides_is_right(tmp_path):
+def test_the_example_of_overrides_is_right(tmp_path: Any) -> None:
     from assistant.home import file
 
     example = "\n".join(line[4:] for line in file.__doc__.splitlines() if line.startswith("    "))
@@ -137,7 +138,7 @@ def test_the_example_of_overrides_is_right(tmp_path):
         ("[areas.x]\nfloor = 'up'", r"areas\.x\.floor.*\[floors\.up\]"),
     ],
 )
-def test_wrong_overrides_are_named_with_file_and_key(text, said, tmp_path):
+def test_wrong_overrides_are_named_with_file_and_key(text: Any, said: Any, tmp_path: Any) -> None:
     path = tmp_path / "home.toml"
     path.write_text(text)
     with pytest.raises(HomeError, match=said) as error:
@@ -155,7 +156,7 @@ def test_wrong_overrides_are_named_with_file_and_key(text, said, tmp_path):
         ("\ud800", ""),
     ],
 )
-def test_names_are_cleaned(name, clean):
+def test_names_are_cleaned(name: Any, clean: Any) -> None:
     assert clean_name(name) == clean
 
 
@@ -168,5 +169,5 @@ def test_names_are_cleaned(name, clean):
         ("厨房", "53a8_623f"),
     ],
 )
-def test_slugs(name, expected):
+def test_slugs(name: Any, expected: Any) -> None:
     assert slug(name) == expected

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -18,13 +19,13 @@ from tests.support.mosquitto import Mosquitto
 
 
 @pytest.fixture
-def broker(tmp_path):
+def broker(tmp_path: Any) -> Any:
     with Mosquitto(tmp_path) as broker:
         yield broker
 
 
 @asynccontextmanager
-async def daemon(broker, overrides=None):
+async def daemon(broker: Any, overrides: Any = None) -> Any:
     """What the daemon does about the home: a connection, discovery, a registry."""
     connection = Connection(broker.settings(), backoff=Backoff(first=0.02, cap=0.1))
     registry = Registry(overrides=overrides)
@@ -38,13 +39,13 @@ async def daemon(broker, overrides=None):
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def until(condition, within=10.0):
+async def until(condition: Any, within: Any = 10.0) -> None:
     async with asyncio.timeout(within):
         while not condition():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.01)
 
 
-def agrees(registry, virtual):
+def agrees(registry: Any, virtual: Any) -> Any:
     """Whether the registry knows every appliance, and of each what is true."""
     devices = registry.home().devices
     if set(devices) != set(virtual.appliances):
@@ -64,7 +65,7 @@ def agrees(registry, virtual):
     return True
 
 
-COMMANDS = [
+COMMANDS: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
     ("light.kitchen_light", "turn_on", {}, {"on": True}),
     ("light.kitchen_light", "toggle", {}, {"on": False}),
     ("light.hall_light", "turn_on", {}, {"on": True}),
@@ -97,14 +98,14 @@ COMMANDS = [
     ("number.fridge_temperature", "set_value", {"value": 4}, {"value": 4}),
     ("select.washing_machine_program", "select_option", {"option": "Wool"}, {"option": "wool"}),
 ]
-SENT = [
+SENT: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
     ("switch.bathroom_heater", "turn_on", {}, {"on": True}),
     ("scene.movie_night", "activate_scene", {}, {}),
     ("button.doorbell", "press", {}, {}),
 ]
 
 
-async def test_every_appliance_is_found_commanded_and_believed(broker, tmp_path):
+async def test_every_appliance_is_found_commanded_and_believed(broker: Any, tmp_path: Any) -> None:
     home_toml = tmp_path / "home.toml"
     home_toml.write_text(home_file(), encoding="utf-8")
     async with (
@@ -135,7 +136,7 @@ async def test_every_appliance_is_found_commanded_and_believed(broker, tmp_path)
         assert outcome.result is Result.CONFIRMED
 
 
-async def test_appliances_that_are_unplugged_or_do_not_obey(broker):
+async def test_appliances_that_are_unplugged_or_do_not_obey(broker: Any) -> None:
     async with VirtualHome("127.0.0.1", broker.port) as virtual, daemon(broker) as registry:
         await until(lambda: agrees(registry, virtual))
         execute = Executor(registry, timeout=0.3).execute
@@ -151,7 +152,7 @@ async def test_appliances_that_are_unplugged_or_do_not_obey(broker):
         await until(lambda: registry.device("light.kitchen_light").available)
 
 
-async def test_the_registry_is_the_same_after_the_broker_was_killed(broker):
+async def test_the_registry_is_the_same_after_the_broker_was_killed(broker: Any) -> None:
     async with VirtualHome("127.0.0.1", broker.port) as virtual, daemon(broker) as registry:
         await until(lambda: agrees(registry, virtual))
         before = registry.home()
@@ -168,7 +169,7 @@ async def test_the_registry_is_the_same_after_the_broker_was_killed(broker):
         assert not virtual.states()["switch.tv"]["on"]
 
 
-async def test_a_new_start_finds_what_is_retained(broker):
+async def test_a_new_start_finds_what_is_retained(broker: Any) -> None:
     async with VirtualHome("127.0.0.1", broker.port) as virtual:
         async with daemon(broker) as registry:
             await until(lambda: agrees(registry, virtual))
@@ -179,7 +180,7 @@ async def test_a_new_start_finds_what_is_retained(broker):
             assert registry.home().areas == first.areas
 
 
-async def test_appliances_that_are_taken_away(broker):
+async def test_appliances_that_are_taken_away(broker: Any) -> None:
     async with daemon(broker) as registry:
         async with VirtualHome("127.0.0.1", broker.port, leave_no_trace=True) as virtual:
             await until(lambda: agrees(registry, virtual))

@@ -1,5 +1,6 @@
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -17,14 +18,14 @@ BASE = Home(
 )
 
 
-def filled(*devices, base=BASE, overrides=None):
+def filled(*devices: Any, base: Any = BASE, overrides: Any = None) -> Any:
     registry = Registry(base, overrides)
     for device in devices:
         registry.put(device, MemoryCarrier(registry))
     return registry
 
 
-def test_the_picture_stays_the_same_until_something_changes():
+def test_the_picture_stays_the_same_until_something_changes() -> None:
     registry = filled(LAMP)
     home = registry.home()
     assert registry.home() is home
@@ -39,7 +40,7 @@ def test_the_picture_stays_the_same_until_something_changes():
     assert registry.home().devices[LAMP.id].state == {"on": True, "brightness": 5}
 
 
-def test_the_revision_counts_what_the_home_consists_of_and_no_states():
+def test_the_revision_counts_what_the_home_consists_of_and_no_states() -> None:
     registry = filled(LAMP)
     at_first = registry.home().revision
     registry.report(LAMP.id, {"on": True})
@@ -55,14 +56,14 @@ def test_the_revision_counts_what_the_home_consists_of_and_no_states():
     assert registry.home().revision == at_first + 2
 
 
-def test_none_takes_a_key_away():
+def test_none_takes_a_key_away() -> None:
     registry = filled(LAMP)
     registry.report(LAMP.id, {"on": True, "color": "red"})
     registry.report(LAMP.id, {"color": None})
     assert registry.home().devices[LAMP.id].state == {"on": True}
 
 
-def test_areas_are_found_by_name_or_alias_or_made():
+def test_areas_are_found_by_name_or_alias_or_made() -> None:
     registry = filled()
     for number, area in enumerate(["KITCHEN", "Cooking Place", "Böse Ecke", "böse ecke", "厨房"]):
         device = replace(LAMP, id=f"light.{number}")
@@ -77,7 +78,7 @@ def test_areas_are_found_by_name_or_alias_or_made():
     assert [a.id for a in registry.home().areas] == ["kitchen"]
 
 
-def test_the_owner_has_the_last_word():
+def test_the_owner_has_the_last_word() -> None:
     overrides = Overrides.model_validate(
         {
             "floors": {"up": {"name": "First floor"}},
@@ -105,9 +106,9 @@ def test_the_owner_has_the_last_word():
     assert registry.home().devices[LAMP.id].name == "Lamp"
 
 
-def test_without_the_broker_nothing_is_available():
+def test_without_the_broker_nothing_is_available() -> None:
     registry = filled(LAMP, replace(LAMP, id="light.b", available=False))
-    seen = []
+    seen: list[Any] = []
     registry.subscribe(seen.append)
     registry.set_online(False)
     assert [d.available for d in registry.home().devices.values()] == [False, False]
@@ -118,11 +119,11 @@ def test_without_the_broker_nothing_is_available():
     assert len(seen) == 3
 
 
-def test_listeners_hear_of_every_change_and_a_broken_one_harms_nobody():
+def test_listeners_hear_of_every_change_and_a_broken_one_harms_nobody() -> None:
     registry = filled(LAMP)
-    seen = []
+    seen: list[Any] = []
 
-    def broken(device):
+    def broken(device: Any) -> None:
         raise RuntimeError("broken")
 
     registry.subscribe(broken)
@@ -137,10 +138,10 @@ def test_listeners_hear_of_every_change_and_a_broken_one_harms_nobody():
     assert len(seen) == 3
 
 
-async def test_waiting_for_a_state():
+async def test_waiting_for_a_state() -> Any:
     registry = filled(LAMP)
 
-    def is_on(device):
+    def is_on(device: Any) -> Any:
         return device.state.get("on") is True
 
     assert not await registry.wait_for(LAMP.id, is_on, 0.01)
@@ -157,7 +158,7 @@ async def test_waiting_for_a_state():
     assert not await registry.wait_for("light.none", is_on, 0.01)
 
 
-def test_skills_bring_words():
+def test_skills_bring_words() -> None:
     registry = filled(LAMP)
     registry.learn([ActionSpec("brew", "brew")])
     assert "brew" in registry.vocabulary.actions
@@ -165,7 +166,7 @@ def test_skills_bring_words():
         registry.learn([ActionSpec("brew", "brew again")])
 
 
-def test_a_home_in_memory_has_the_devices_of_its_file():
+def test_a_home_in_memory_has_the_devices_of_its_file() -> None:
     home = replace(BASE, devices={LAMP.id: LAMP}, timers=(Timer("t", None, None, 9, 8, True),))
     registry = in_memory(home)
     assert dict(registry.home().devices) == {LAMP.id: LAMP}

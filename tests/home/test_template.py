@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from assistant.home.discovery.template import (
 )
 
 
-def rendered(source, payload="", **variables):
+def rendered(source: Any, payload: Any = "", **variables: Any) -> Any:
     if variables:
         return parse(source).render(variables)
     return render_value(parse(source), payload)
@@ -63,16 +64,16 @@ def rendered(source, payload="", **variables):
         ("{{ ('a' in value_json) and value_json.a == 1.0 }}", '{"a":1}', "True"),
     ],
 )
-def test_what_devices_send_is_rendered(source, payload, expected):
+def test_what_devices_send_is_rendered(source: Any, payload: Any, expected: Any) -> None:
     assert rendered(source, payload) == expected
 
 
-def test_command_templates_see_their_variables():
+def test_command_templates_see_their_variables() -> None:
     assert rendered('{"t": {{ value }}}', value=21.5) == '{"t": 21.5}'
     assert rendered("{{ red }},{{ green }}", red=1, green=2) == "1,2"
 
 
-def test_no_value_is_no_error():
+def test_no_value_is_no_error() -> None:
     with pytest.raises(NoValueError):
         rendered("{{ value_json.x | is_defined }}", "{}")
 
@@ -134,7 +135,7 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("source", BOMBS.values(), ids=BOMBS.keys())
-def test_bombs_and_escapes_end_in_an_error_or_in_nothing(source):
+def test_bombs_and_escapes_end_in_an_error_or_in_nothing(source: Any) -> None:
     try:
         text = rendered(source, json.dumps("a" * 250))
     except DiscoveryError:
@@ -174,12 +175,12 @@ def test_bombs_and_escapes_end_in_an_error_or_in_nothing(source):
         "division",
     ],
 )
-def test_these_bombs_are_refused(name):
+def test_these_bombs_are_refused(name: Any) -> None:
     with pytest.raises(DiscoveryError):
         rendered(BOMBS[name], "a" * 250)
 
 
-def test_a_big_payload_is_not_gone_through_again_and_again():
+def test_a_big_payload_is_not_gone_through_again_and_again() -> None:
     payload = json.dumps([[i] for i in range(30000)])
     assert rendered("{{ value_json[3][0] }}", payload) == "3"
     for source in (
@@ -192,7 +193,7 @@ def test_a_big_payload_is_not_gone_through_again_and_again():
             rendered(source, payload)
 
 
-def test_payloads_too_long_are_refused():
+def test_payloads_too_long_are_refused() -> None:
     with pytest.raises(TemplateError):
         rendered("{{ value }}", "x" * 300_000)
     assert render_value(None, "x" * 300_000)

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from assistant.errors import HomeError
@@ -137,7 +139,9 @@ DEVICES = {
         ("number", "set_value", {"value": 4.8}, "set_value", {"value": 4}),
     ],
 )
-def test_what_is_relative_or_loose_becomes_absolute(device, action, params, name, resolved):
+def test_what_is_relative_or_loose_becomes_absolute(
+    device: Any, action: Any, params: Any, name: Any, resolved: Any
+) -> None:
     target = DEVICES[device]
     found = VOCABULARY.resolve(target, Action(action, (), params))
     assert (found.name, dict(found.params)) == (name, resolved)
@@ -168,7 +172,9 @@ def test_what_is_relative_or_loose_becomes_absolute(device, action, params, name
         ("lamp", "start_timer", {"seconds": 5}, "unsupported"),
     ],
 )
-def test_what_does_not_fit_is_refused_with_a_reason(device, action, params, reason):
+def test_what_does_not_fit_is_refused_with_a_reason(
+    device: Any, action: Any, params: Any, reason: Any
+) -> None:
     target = DEVICES[device]
     with pytest.raises(ActionError) as refused:
         VOCABULARY.check(target, VOCABULARY.resolve(target, Action(action, (), params)))
@@ -201,18 +207,20 @@ def test_what_does_not_fit_is_refused_with_a_reason(device, action, params, reas
         ("lamp", "turn_on", {}, Risk.SAFE),
     ],
 )
-def test_what_opens_or_starts_dangerous_things_is_risky(device, action, params, risk):
+def test_what_opens_or_starts_dangerous_things_is_risky(
+    device: Any, action: Any, params: Any, risk: Any
+) -> None:
     assert VOCABULARY.risk(DEVICES[device], Action(action, (), params)) is risk
 
 
 @pytest.mark.parametrize("own", list(Risk))
-def test_the_owners_risk_class_outranks_ours(own):
+def test_the_owners_risk_class_outranks_ours(own: Any) -> None:
     lock = Device("lock.x", "X", T.LOCK, capabilities=frozenset({"lock"}), risk=own)
     assert VOCABULARY.risk(lock, Action("unlock")) is own
 
 
-def test_every_device_action_can_be_resolved_checked_and_has_a_describable_effect():
-    samples = {
+def test_every_device_action_can_be_resolved_checked_and_has_a_describable_effect() -> None:
+    samples: dict[str, Any] = {
         "brightness": 10,
         "color": "red",
         "color_temp": 3000,
@@ -244,7 +252,7 @@ def test_every_device_action_can_be_resolved_checked_and_has_a_describable_effec
             assert all(isinstance(key, str) for key in VOCABULARY.effect(device, resolved))
 
 
-def test_a_skill_adds_actions_but_does_not_redefine_them():
+def test_a_skill_adds_actions_but_does_not_redefine_them() -> None:
     spec = ActionSpec("brew", "brew", params=(Param("cups", ParamKind.NUMBER, low=1, high=9),))
     mine = VOCABULARY.with_([spec])
     assert mine.spec("brew") is spec
@@ -255,6 +263,6 @@ def test_a_skill_adds_actions_but_does_not_redefine_them():
         VOCABULARY.with_([ActionSpec("get_time", "harmless")])
 
 
-def test_actions_and_queries_are_apart_and_named_once():
+def test_actions_and_queries_are_apart_and_named_once() -> None:
     names = [s.name for s in ACTIONS] + [q.name for q in QUERIES]
     assert len(names) == len(set(names))
