@@ -58,21 +58,17 @@ def answer(
 
 def _chosen(said: str, choices: Sequence[Device], home: Home, language: Language) -> list[Device]:
     """Those of `choices` that every word of `said` fits: by name, alias or room."""
-    words = {w for w in said.split() if w not in language.articles and w not in language.dangling}
-    if not words:
-        return []
-    found = []
+    idle = language.articles | language.dangling | language.fillers
+    words = [word for word in said.split() if word not in idle]
+    found, named = [], []
     for device in choices:
         area = home.area(device.area)
-        places = (area.name, *area.aliases) if area is not None else ()
-        known = {
-            w for name in (device.name, *device.aliases, *places) for w in squeeze(name).split()
-        }
-        if words <= known:
+        names = [squeeze(name) for name in (device.name, *device.aliases)]
+        places = [squeeze(name) for name in (area.name, *area.aliases)] if area else []
+        if words and set(words) <= {w for name in (*names, *places) for w in name.split()}:
             found.append(device)
-    named = [
-        d
-        for d in found
-        if any(squeeze(n) == " ".join(sorted(words, key=said.index)) for n in (d.name, *d.aliases))
-    ]
-    return named or found
+            if " ".join(words) in names:
+                named.append(device)
+    chosen = named or found
+    # What fits every one of them chooses none.
+    return [] if len(chosen) == len(choices) > 1 else chosen

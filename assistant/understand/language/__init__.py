@@ -7,6 +7,7 @@ A file holds, all of them in the plain spelling people use:
 `articles`     words a name may be said with or without
 `plural`       pairs of regular expression and replacement that turn one number into the other
 `dangling`     words no complete sentence ends with
+`fillers`      words in the answer to "which one?" that tell nothing ("the one")
 `yes`, `no`    whole answers to a question of ours
 `verbs`        words people begin commands with, for the recogniser's bias
 `floor_forms`  other ways to say a floor's name, with {name} in them
@@ -37,6 +38,7 @@ _KEYS = frozenset(
         "articles",
         "plural",
         "dangling",
+        "fillers",
         "yes",
         "no",
         "verbs",
@@ -61,6 +63,7 @@ class Language:
     articles: frozenset[str]
     plural: tuple[tuple[re.Pattern[str], str], ...]
     dangling: frozenset[str]
+    fillers: frozenset[str]
     yes: frozenset[str]
     no: frozenset[str]
     verbs: tuple[str, ...]
@@ -104,6 +107,7 @@ def load_language(code: str) -> Language:
         articles=frozenset(data["articles"]),
         plural=tuple((re.compile(pattern), other) for pattern, other in data["plural"]),
         dangling=frozenset(data["dangling"]),
+        fillers=frozenset(data["fillers"]),
         yes=frozenset(map(squeeze, data["yes"])),
         no=frozenset(map(squeeze, data["no"])),
         verbs=tuple(data["verbs"]),
