@@ -67,6 +67,11 @@ class PhraseWake:
             self._waiting = None
         return event
 
+    @property
+    def busy(self) -> bool:
+        """Whether something is being recognised now."""
+        return self._job is not None and not self._job.done()
+
     def reset(self) -> None:
         """Forget what was heard; the refractory time goes on."""
         if self._job:
