@@ -41,6 +41,9 @@ MAX_PACKET: Final = 4 * 2**20
 """Bytes of the largest packet the broker may send us (MQTT 5), so that none fills our memory."""
 WINDOW: Final = 20
 """Unconfirmed publications at a time, unless the broker wants fewer."""
+FRESH = 1.0
+"""Seconds of silence after which the broker is asked whether it is still there before a
+publication is handed to the network: a connection can be dead for a minute before TCP knows."""
 _FILTERS_PER_PACKET: Final = 100
 _PACKETS_PER_TURN: Final = 32
 _NO_SUBSCRIBERS: Final = 0x10
@@ -124,6 +127,7 @@ class Link:
         )
         self._unconfirmed: dict[int, _Unconfirmed] = {}
         self._subscribing: dict[int, tuple[list[str], _Unconfirmed]] = {}
+        self._asked: dict[int, _Unconfirmed] = {}
         self._window = asyncio.Semaphore(WINDOW)
         self._ticker: asyncio.Task[None] | None = None
         self._socket_error = ""
@@ -170,7 +174,10 @@ class Link:
 
         Raises MqttError when it was not sent, or not confirmed within `timeout` seconds; the link
         is then cut, so that nothing arrives late. That holds even if the caller stops waiting.
+        A broker that has been silent for FRESH seconds must answer a question first.
         """
+        if time.monotonic() - self.last_progress > FRESH and await self.ask(timeout) is None:
+            raise MqttError(f"{topic}: not sent; the MQTT broker at {self.address} is lost")
         try:
             async with asyncio.timeout(timeout):
                 await self._window.acquire()
@@ -220,6 +227,21 @@ class Link:
         if not self.lost.done():
             self._client.unsubscribe(topic_filter)
 
+    async def ask(self, timeout: float) -> float | None:  # noqa: ASYNC109 - cuts the link, too
+        """Have the broker answer a question; seconds that took. None: the link is lost, which it
+        is as well when there is no answer within `timeout` seconds."""
+        # To give back a filter nobody has is the cheapest request that brings an answer. (paho
+        # keeps its pings to itself.)
+        asked = time.monotonic()
+        code, mid = self._client.unsubscribe(f"{self._settings.base_topic}/nobody")
+        if self.lost.done() or code != MQTTErrorCode.MQTT_ERR_SUCCESS or mid is None:
+            return None
+        waiting = self._owed(mid, timeout, "it no longer answers")
+        self._asked[mid] = waiting
+        if await waiting.answer is None:
+            return None
+        return time.monotonic() - asked
+
     def leave(self) -> None:
         """End the connection properly: the broker does not speak our will."""
         if not self.lost.done():
@@ -255,6 +277,7 @@ class Link:
         client.on_message = self._on_paho_message
         client.on_publish = self._on_publish
         client.on_subscribe = self._on_subscribe
+        client.on_unsubscribe = self._on_unsubscribe
         client.on_log = self._on_log
         client.on_socket_close = self._on_socket_close
         client.on_socket_register_write = self._on_socket_register_write
@@ -367,10 +390,12 @@ class Link:
         for waiting in self._unconfirmed.values():
             self._window.release()  # for those who wait for a place; they find the link lost
             self._settle(waiting, None)
-        for _, waiting in self._subscribing.values():
+        others = [waiting for _, waiting in self._subscribing.values()]
+        for waiting in (*others, *self._asked.values()):
             self._settle(waiting, None)
         self._unconfirmed.clear()
         self._subscribing.clear()
+        self._asked.clear()
 
     # -- packets ------------------------------------------------------------------------------
 
@@ -487,6 +512,17 @@ class Link:
                 )
         if waiting is not None:
             self._settle(waiting, reasons[0] if reasons else None)
+
+    def _on_unsubscribe(
+        self,
+        _client: Client,
+        _userdata: Any,
+        mid: int,
+        _reasons: list[ReasonCode],
+        _properties: Properties | None,
+    ) -> None:
+        if (waiting := self._asked.pop(mid, None)) is not None:
+            self._settle(waiting, ReasonCode(PacketTypes.PUBACK, "Success"))
 
     def _on_log(self, _client: Client, _userdata: Any, level: int, text: str) -> None:
         # While connecting, paho tells only its log why the socket failed.

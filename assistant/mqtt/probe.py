@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
-import time
 from dataclasses import dataclass
 
 from assistant.config import MqttSettings
 from assistant.errors import ConfigError, MqttError
 from assistant.mqtt.dial import Dialler
 from assistant.mqtt.link import Version, shown_address
+
+ANSWER_TIMEOUT = 5.0
+"""Seconds the broker has for an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class BrokerReport:
 
 
 async def probe(settings: MqttSettings) -> BrokerReport:
-    """Connect as these settings say, ask for one topic, and leave.
+    """Connect as these settings say, ask the broker something, and leave.
 
     It goes under a client id of its own, so that a running daemon keeps its connection. Nothing
     is published.
@@ -42,14 +43,10 @@ async def probe(settings: MqttSettings) -> BrokerReport:
     except (MqttError, ConfigError) as error:
         return BrokerReport(address, None, None, str(error))
     try:
-        topic = f"{settings.base_topic}/status"
-        asked = time.monotonic()
-        if answers := link.subscribe({topic: 0}):
-            await asyncio.wait(answers)
-        round_trip = time.monotonic() - asked
-        if link.lost.done():
-            error_text = f"lost the MQTT broker at {address} again: {link.lost.result()}"
-            return BrokerReport(address, link.version, None, error_text)
+        round_trip = await link.ask(ANSWER_TIMEOUT)
+        if round_trip is None:
+            lost = f"lost the MQTT broker at {address} again: {link.lost.result()}"
+            return BrokerReport(address, link.version, None, lost)
         return BrokerReport(address, link.version, round_trip, None)
     finally:
         link.leave()

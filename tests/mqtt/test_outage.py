@@ -13,6 +13,7 @@ import pytest
 from assistant.config import MqttSettings
 from assistant.errors import MqttError
 from assistant.mqtt import connection as connection_module
+from assistant.mqtt import link
 from assistant.mqtt.connection import Connection
 from assistant.mqtt.message import Message
 from tests.mqtt.conftest import Ear, Open, ready, until
@@ -125,6 +126,33 @@ async def test_not_connected_means_not_sent_ever(tmp_path: Path, start: Open) ->
     assert ear.payloads == ["LOCK"]
 
 
+@pytest.fixture
+def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker that has just gone silent is not asked whether it is still there."""
+    monkeypatch.setattr(link, "FRESH", 60.0)
+
+
+@pytest.mark.parametrize("qos", [0, 1])
+async def test_a_dead_connection_is_noticed_before_anything_is_sent(
+    broker: Mosquitto, start: Open, monkeypatch: pytest.MonkeyPatch, qos: int
+) -> None:
+    monkeypatch.setattr(link, "FRESH", 0.0)
+    monkeypatch.setattr(connection_module, "CONFIRM_TIMEOUT", 0.3)
+    ear = Ear()
+    here, there = start(broker.settings(protocol="3.1.1")), start(broker.settings())
+    there.subscribe("lock/set", ear)
+    await ready(here, there)
+    broker.freeze()
+    with pytest.raises(MqttError, match="lock/set: not sent"):
+        await here.publish("lock/set", "UNLOCK", qos=qos)
+    broker.thaw()
+    await ready(here)
+    await here.publish("lock/set", "LOCK", qos=qos)
+    await ear.hears("LOCK")
+    assert ear.payloads == ["LOCK"]
+
+
+@pytest.mark.usefixtures("trusted")
 @pytest.mark.parametrize("qos", [1, 2])
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 async def test_what_was_under_way_is_reported_and_not_sent_again(
@@ -151,6 +179,7 @@ async def test_what_was_under_way_is_reported_and_not_sent_again(
     assert ear.payloads == ["LOCK"]
 
 
+@pytest.mark.usefixtures("trusted")
 async def test_a_broker_that_does_not_confirm_is_given_up(
     broker: Mosquitto,
     start: Open,
@@ -169,6 +198,7 @@ async def test_a_broker_that_does_not_confirm_is_given_up(
     assert "it did not confirm a message within 0.3 s" in caplog.text
 
 
+@pytest.mark.usefixtures("trusted")
 async def test_the_deadline_outlives_a_caller_who_stops_waiting(
     broker: Mosquitto, start: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,6 +214,7 @@ async def test_the_deadline_outlives_a_caller_who_stops_waiting(
     await ready(here)
 
 
+@pytest.mark.usefixtures("trusted")
 async def test_a_hanging_broker_does_not_hold_up_the_end(broker: Mosquitto) -> None:
     connection = Connection(broker.settings())
     running = asyncio.create_task(connection.run())
