@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+import ssl
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,6 +144,39 @@ async def test_tls(tmp_path: Path, certificates: Certificates, start: Open, prot
         await until(lambda: len(heard) == 300)
         await here.publish("t/large", "x" * 200_000)
         await until(lambda: len(heard) == 301)
+
+
+async def test_tls_of_a_proxy_that_joins_packets(
+    broker: Mosquitto, certificates: Certificates, start: Open
+) -> None:
+    # Mosquitto encrypts each packet by itself; others don't, and then decrypting one packet
+    # leaves others in memory, where no selector sees them.
+    encryption = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    folder = certificates.folder
+    encryption.load_cert_chain(folder / "broker.pem", folder / "broker.key")
+
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", broker.port)
+
+        async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+            while data := await source.read(16_000):
+                await asyncio.sleep(0.05)  # more packets gather
+                sink.write(data)
+            sink.close()
+
+        with suppress(OSError):
+            await asyncio.gather(pump(reader, back), pump(there, writer))
+
+    async with await asyncio.start_server(proxy, "127.0.0.1", 0, ssl=encryption) as server:
+        port = server.sockets[0].getsockname()[1]
+        plain = start(broker.settings())
+        encrypted = start(broker.settings(port=port, tls=True, ca_file=certificates.ca))
+        await ready(plain, encrypted)
+        for number in range(100):
+            await plain.publish(f"t/{number}", "x", retain=True)
+        heard: list[str] = []
+        encrypted.subscribe("t/#", lambda m: heard.append(m.topic))
+        await until(lambda: len(heard) == 100)
 
 
 async def test_client_certificate(tmp_path: Path, certificates: Certificates, start: Open) -> None:
