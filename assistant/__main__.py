@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 
 from assistant.errors import AssistantError, ConfigError
 
@@ -14,18 +15,24 @@ def main() -> None:
     """
     from assistant.cli.app import app
 
+    status = 0
     try:
         app()
-    except ConfigError as error:
-        sys.exit(_say(error, 2))
-    except AssistantError as error:
-        sys.exit(_say(error, 1))
+    except* AssistantError as group:
+        # Tasks that end together report together: each error is said, without the grouping.
+        errors = list(_single(group))
+        for line in dict.fromkeys(line for e in errors for line in str(e).splitlines()):
+            sys.stderr.write(f"assistant: {line}\n")
+        status = 2 if any(isinstance(error, ConfigError) for error in errors) else 1
+    sys.exit(status)
 
 
-def _say(error: AssistantError, status: int) -> int:
-    for line in str(error).splitlines():
-        sys.stderr.write(f"assistant: {line}\n")
-    return status
+def _single(group: BaseExceptionGroup[AssistantError]) -> Iterator[AssistantError]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _single(error)
+        else:
+            yield error
 
 
 if __name__ == "__main__":

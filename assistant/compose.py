@@ -23,7 +23,7 @@ from assistant.audio.speaker import Speaker as Loudspeaker
 from assistant.audio.vad import SileroVad
 from assistant.audio.wavsink import NullSink
 from assistant.config import MqttSettings, Settings, SourceSettings
-from assistant.errors import ConfigError, MqttError
+from assistant.errors import ConfigError, HomeError, MqttError
 from assistant.home.discovery.consumer import Discovery
 from assistant.home.executor import Executor
 from assistant.home.file import load_overrides
@@ -75,7 +75,10 @@ async def open_home(settings: Settings, folders: Directories) -> AsyncIterator[H
     A broker that can't be reached is waited for in the background. Raises ConfigError for a
     home file or credentials that can't be used, MqttError when the embedded broker can't start.
     """
-    overrides = load_overrides(settings.home.file) if settings.home.file else None
+    try:
+        overrides = load_overrides(settings.home.file) if settings.home.file else None
+    except HomeError as error:
+        raise ConfigError(str(error)) from error
     registry = Registry(
         Home(language=settings.language, temperature_unit=settings.home.temperature_unit),
         overrides,
@@ -223,8 +226,7 @@ async def open_source(
 ) -> AsyncIterator[tuple[AudioSource, AudioSink]]:
     """The ends of one configured source: what it hears with, and what its replies go to.
 
-    Sound devices that are missing are waited for. Raises ConfigError for a source without the
-    path it needs.
+    Sound devices that are missing are waited for.
     """
     async with AsyncExitStack() as stack:
         far_end = FarEnd()
@@ -247,11 +249,9 @@ async def open_source(
 def _source(settings: SourceSettings) -> AudioSource:
     if settings.kind == "microphone":
         return Microphone(settings.device, name=settings.name)
-    if settings.path is None:
-        raise ConfigError(f"source {settings.name!r}: kind = {settings.kind!r} needs a path")
-    if settings.kind == "wav":
-        return FileSource(settings.path, name=settings.name)
-    return PipeSource(settings.path, name=settings.name)
+    assert settings.path is not None  # noqa: S101 -- the settings see to it
+    kind = FileSource if settings.kind == "wav" else PipeSource
+    return kind(settings.path, name=settings.name)
 
 
 def build_listener(

@@ -12,7 +12,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -101,6 +101,12 @@ class SourceSettings(Section):
     """Sound device for replies to this source; unset: the system's default; "none": silent."""
     echo_cancellation: bool = True
     """Remove our own voice from what is heard. Off for devices that do so themselves."""
+
+    @model_validator(mode="after")
+    def _has_what_it_needs(self) -> SourceSettings:
+        if self.kind != "microphone" and self.path is None:
+            raise ValueError(f'kind = "{self.kind}" needs a path')
+        return self
 
 
 class WakeSettings(Section):

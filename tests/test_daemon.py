@@ -1,0 +1,206 @@
+"""The daemon as the service manager sees it: a process, its signals, its messages."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assistant.audio.pcm import Pcm
+from assistant.models.fetch import ensure
+from assistant.simulate.home import VirtualHome
+from assistant.tts.piper import load_piper
+from tests.support.folders import folders_with_models
+from tests.support.mosquitto import Mosquitto, free_port
+
+PATIENCE = 30.0
+
+
+class Service:
+    """`assistant run` under a service manager of the test's own."""
+
+    def __init__(self, place: Path, configuration: str, watchdog: float | None = None) -> None:
+        self.configuration = place / "assistant.toml"
+        self.configuration.write_text(configuration)
+        self.said: list[str] = []
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        address = place / "notify"
+        self._socket.bind(str(address))
+        self._log = (place / "log").open("w+b")
+        environment = os.environ | {"ASSISTANT_HOME": str(place), "NOTIFY_SOCKET": str(address)}
+        if watchdog is not None:
+            environment["WATCHDOG_USEC"] = str(int(watchdog * 1e6))
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "assistant", "run", "--config", str(self.configuration)],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+        )
+
+    def until(self, words: str, within: float = PATIENCE) -> None:
+        """Wait until the service has said `words` to its manager."""
+        self._until(words, lambda: self.said, within)
+
+    def until_logged(self, words: str, within: float = PATIENCE) -> None:
+        """Wait until the log holds `words`."""
+        self._until(words, lambda: [self.log()], within)
+
+    def _until(self, words: str, texts: object, within: float) -> None:
+        assert callable(texts)
+        end = time.monotonic() + within
+        while not any(words in text for text in texts()):
+            assert self.process.poll() is None, f"it ended\n{self.log()}"
+            assert time.monotonic() < end, f"never said {words!r}; {self.said}\n{self.log()}"
+            self._socket.settimeout(0.1)
+            try:
+                self.said.append(self._socket.recv(65536).decode())
+            except TimeoutError:
+                continue
+
+    def log(self) -> str:
+        """All that was logged so far."""
+        return Path(self._log.name).read_text()
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def stop(self) -> float:
+        """SIGTERM; the seconds it took to end, with status 0."""
+        began = time.monotonic()
+        self.signal(signal.SIGTERM)
+        assert self.process.wait(10) == 0, self.log()
+        return time.monotonic() - began
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self._log.close()
+        self._socket.close()
+
+
+@contextmanager
+def service(
+    place: Path, configuration: str, *, models: bool = True, watchdog: float | None = None
+) -> Iterator[Service]:
+    if models:
+        folders_with_models(place)
+    running = Service(place, configuration, watchdog)
+    try:
+        yield running
+    finally:
+        running.close()
+
+
+def test_life_without_a_sound_card(tmp_path: Path) -> None:
+    configuration = f"[mqtt]\nembedded_port = {free_port()}\n"
+    with service(tmp_path, configuration, watchdog=3.0) as assistant:
+        assistant.until("READY=1")
+        assistant.until("listening on main")
+        assistant.until("WATCHDOG=1")
+        assistant.until("connected to the embedded broker")
+        assistant.said.clear()
+        assistant.signal(signal.SIGHUP)
+        assistant.until("RELOADING=1\nMONOTONIC_USEC=")
+        assistant.until("listening on main")
+        assistant.configuration.write_text(configuration + "nonsense = 1\n")
+        assistant.said.clear()
+        assistant.signal(signal.SIGHUP)
+        assistant.until("the old one is in force")
+        assistant.until_logged("mqtt.nonsense: there is no such setting")
+        assistant.until("WATCHDOG=1")
+        assert assistant.stop() <= 2.0
+        assert "Traceback" not in assistant.log()
+
+
+def test_a_missing_model_is_named_and_waited_for(tmp_path: Path) -> None:
+    configuration = f"[mqtt]\nembedded_port = {free_port()}\n"
+    with service(tmp_path, configuration, models=False) as assistant:
+        assistant.until("READY=1")
+        assistant.until_logged("assistant models fetch silero-vad")
+        ensure("silero-vad")
+        folders_with_models(tmp_path / "other")
+        (tmp_path / "data" / "models").mkdir(parents=True, exist_ok=True)
+        for model in (tmp_path / "other" / "data" / "models").resolve().iterdir():
+            (tmp_path / "data" / "models" / model.name).symlink_to(model)
+        assistant.until("listening on main", within=40)
+        assert assistant.stop() <= 2.0
+
+
+@pytest.mark.parametrize(
+    ("configuration", "message"),
+    [
+        ("[mqtt]\nhots = 'x'", "assistant.toml:2: mqtt.hots: there is no such setting"),
+        ("[home]\nfile = 'none.toml'", "none.toml"),
+        ("[[source]]\nkind = 'wav'", "needs a path"),
+    ],
+)
+def test_a_wrong_configuration_ends_it_with_2(
+    tmp_path: Path, configuration: str, message: str
+) -> None:
+    (tmp_path / "assistant.toml").write_text(configuration)
+    done = subprocess.run(
+        [sys.executable, "-m", "assistant", "run", "-c", str(tmp_path / "assistant.toml")],
+        env=os.environ | {"ASSISTANT_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+async def test_speech_from_a_pipe_reaches_appliances_on_a_broker_that_comes_late(
+    tmp_path: Path,
+) -> None:
+    fifo = tmp_path / "ear"
+    os.mkfifo(fifo)
+    broker_folder = tmp_path / "broker"
+    broker_folder.mkdir()
+    broker = Mosquitto(broker_folder)
+    configuration = (
+        f'[mqtt]\nhost = "127.0.0.1"\nport = {broker.port}\n'
+        f'[[source]]\nkind = "pipe"\npath = "{fifo}"\narea = "kitchen"\noutput = "none"\n'
+    )
+    with service(tmp_path, configuration) as assistant:
+        await asyncio.to_thread(assistant.until, "waiting for 127.0.0.1")
+        await asyncio.to_thread(assistant.until, "listening on main")
+        with broker:
+            async with VirtualHome("127.0.0.1", broker.port) as home:
+                await asyncio.to_thread(assistant.until, "connected to 127.0.0.1")
+                await asyncio.to_thread(assistant.until, f"{len(home.appliances)} devices")
+                speech = await asyncio.to_thread(_command, "Turn on the light.")
+                sound = await asyncio.create_subprocess_exec(
+                    "sh", "-c", f"cat > {fifo}", stdin=asyncio.subprocess.PIPE
+                )
+                await sound.communicate(speech.tobytes())
+                await home.wait_for("light.kitchen_light", "on", True, 15.0)
+                assert len(home.commands) == 1
+        assert await asyncio.to_thread(assistant.stop) <= 2.0
+    traces = (tmp_path / "data" / "traces" / "turns.jsonl").read_text()
+    assert "light.kitchen_light" in traces
+
+
+def _command(text: str) -> np.ndarray:
+    from assistant.audio.resample import resample
+
+    model = next(ensure("piper-en_US-joe-medium").glob("*.onnx"))
+    voice = load_piper(model)
+    words = np.concatenate(
+        [voice.synthesise("Hey Jarvis!").samples, voice.synthesise(text).samples]
+    )
+    samples = resample(Pcm(words, 22050), 16000).samples // 2
+    quiet = np.random.default_rng(1).normal(0, 20, 16000 * 3).astype(np.int16)
+    return np.concatenate([quiet[:16000], samples, quiet])
