@@ -148,7 +148,7 @@ def _prepare(block: IntentData, rules: dict[str, Sentence], where: str) -> None:
             # After free text, where the next word begins is searched for: leave it as it is.
             block.expansion_rules.update(rules)
             continue
-        sentence.expression = _faster(sentence.expression, rules, block.slot_lists, ends=True)
+        sentence.expression = _faster(sentence.expression, rules, block.slot_lists, alone=True)
 
 
 def _references(
@@ -170,23 +170,38 @@ def _references(
 
 
 def _faster(
-    expression: Expression, rules: Mapping[str, Sentence], lists: dict[str, SlotList], *, ends: bool
+    expression: Expression,
+    rules: Mapping[str, Sentence],
+    lists: dict[str, SlotList],
+    *,
+    alone: bool,
 ) -> Expression:
-    """`expression` with its literal parts as lists. `ends`: what follows it begins a new word."""
+    """`expression` with its literal parts as lists.
+
+    `alone`: it begins where a word begins, and what follows it begins a new one.
+    """
     if isinstance(expression, RuleReference):
-        return _faster(rules[expression.rule_name].expression, rules, lists, ends=ends)
+        return _faster(rules[expression.rule_name].expression, rules, lists, alone=alone)
     if isinstance(expression, Alternative):
-        if ends and (literal := _as_list(expression, rules, lists)) is not None:
+        if alone and (literal := _as_list(expression, rules, lists)) is not None:
             return literal
-        items = [_faster(item, rules, lists, ends=ends) for item in expression.items]
+        items = [_faster(item, rules, lists, alone=alone) for item in expression.items]
         return Alternative(items=items, is_optional=expression.is_optional)
     if isinstance(expression, Sequence):
         made = []
-        for item, after in zip(expression.items, [*expression.items[1:], None], strict=True):
-            free = ends if after is None else _begins_word(after)
-            made.append(_faster(item, rules, lists, ends=free))
+        before = [None, *expression.items[:-1]]
+        after = [*expression.items[1:], None]
+        for item, first, last in zip(expression.items, before, after, strict=True):
+            free = (alone if first is None else _ends_word(first)) and (
+                alone if last is None else _begins_word(last)
+            )
+            made.append(_faster(item, rules, lists, alone=free))
         return Sequence(items=made)
     return expression
+
+
+def _ends_word(expression: Expression) -> bool:
+    return isinstance(expression, TextChunk) and expression.text.endswith(" ")
 
 
 def _begins_word(expression: Expression) -> bool:

@@ -91,7 +91,21 @@ def _loose_forms(name: str, area_names: Iterable[str], language: Language) -> se
     for area in area_names:
         if name.startswith(area + " ") and len(name.split()) - len(area.split()) >= 2:
             forms.add(name[len(area) + 1 :])
-    return forms | {other for form in forms for other in language.numbers_of(form)}
+    forms |= {other for form in forms for other in language.numbers_of(form)}
+    return forms | {other for form in forms for other in _linked(form, language)}
+
+
+def _linked(name: str, language: Language) -> set[str]:
+    """`name` without the words that link its parts, and with one where it has none."""
+    words = name.split()
+    bare = [w for w in words if w not in language.links]
+    if len(bare) < len(words):
+        return {" ".join(bare)} if len(bare) > 1 else set()
+    return {
+        " ".join([*words[:place], link, *words[place:]])
+        for place in range(1, len(words))
+        for link in language.links
+    }
 
 
 def _list_forms(name: str, language: Language) -> set[str]:

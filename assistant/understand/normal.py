@@ -9,6 +9,9 @@ _KEPT_BETWEEN_DIGITS = re.compile(r"(?<=\d)[.,:](?=\d)")
 _LOOSE = re.compile(r"[.,;:!?¿¡\"“”„«»()…]")
 _APOSTROPHES = dict.fromkeys(map(ord, "’‘`´ʼ"), "'")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_ELISION = re.compile(r"(?<=[a-z])'(?=[aeiouh])|(?<=[a-z])'(?![a-z\[(<{])")
+"""An apostrophe that ends a word: one before a vowel ("l'ora", "c'è") or at a word's end ("po'").
+One before a consonant belongs into its word ("what's", "don't")."""
 
 
 def fold(text: str) -> str:
@@ -25,7 +28,7 @@ def fold(text: str) -> str:
             continue
         base = unicodedata.normalize("NFD", letter)[0].lower()
         letters.append(base if len(base) == 1 else letter)
-    return "".join(letters)
+    return _ELISION.sub(" ", "".join(letters))
 
 
 def squeeze(text: str) -> str:
@@ -35,7 +38,8 @@ def squeeze(text: str) -> str:
 
 def fold_template(template: str) -> str:
     """A sentence template without accents and capitals, as the folded text will have none."""
-    return "".join(
+    folded = "".join(
         unicodedata.normalize("NFD", letter)[0].lower()
         for letter in template.translate(_APOSTROPHES)
     )
+    return _ELISION.sub(" ", folded)

@@ -155,7 +155,7 @@ class TemplateUnderstanding:
                 break
             if unknown_place:
                 place = next((candidate.slots[p] for p in _PLACES if p in candidate.slots), None)
-                if place is None or not self._is_strange(str(place), names, language):
+                if place is None or not self._is_strange(str(place), folded, names, language):
                     continue
                 return Plan(
                     PlanKind.REFUSE,
@@ -227,9 +227,11 @@ class TemplateUnderstanding:
             speech = replace(speech, key=f"{candidate.skill.name}.{speech.key}")
         return replace(plan, intent=candidate.intent, skill=candidate.skill.name, speech=speech)
 
-    def _is_strange(self, place: str, names: Names, language: Language) -> bool:
+    def _is_strange(self, place: str, folded: str, names: Names, language: Language) -> bool:
         """Whether `place` may be the name of a place that this home lacks, and is nothing else."""
         words = squeeze(place).split()
+        if f" {' '.join(words)} " not in f" {' '.join(folded.split())} ":
+            return False  # cut out of the middle of a word
         if not 0 < len(words) <= 3 or set(words) & (language.articles | language.dangling):
             return False
         return not any(

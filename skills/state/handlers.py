@@ -108,6 +108,10 @@ def is_in(device: Device, code: str) -> bool | None:
     if now == "unknown":
         return None
     state, kind = device.state, device.type
+    if code in ("occupied", "vacant"):
+        if device.device_class not in ("occupancy", "motion", "presence"):
+            return None
+        return (state.get("on") is True) == (code == "occupied")
     if code in _PLAIN:
         if kind in (DeviceType.COVER, DeviceType.VALVE, DeviceType.LOCK, DeviceType.PERSON):
             return None
@@ -207,6 +211,18 @@ def measure(request: Request) -> Plan:
     sensors = [d for d in _meant(request) if d.type is DeviceType.SENSOR and "value" in d.state]
     if wanted is not None:
         of_class = [d for d in sensors if d.device_class in classes]
+        if not of_class and "area" in request.slots:
+            # Many a "Living room humidity" has not been put into the living room.
+            place = f"{request.slots['area']} "
+            of_class = [
+                d
+                for d in request.home.exposed()
+                if d.type is DeviceType.SENSOR
+                and d.area is None
+                and "value" in d.state
+                and d.device_class in classes
+                and any(name.startswith(place) for name in spoken_names(d))
+            ]
         if not of_class and "name" not in request.slots:
             return UNKNOWN
         exactly = [d for d in of_class if d.device_class == wanted]
@@ -218,6 +234,8 @@ def measure(request: Request) -> Plan:
 
 def temperature(request: Request) -> Plan:
     """ "How warm is it in the bedroom?": thermostats first, then thermometers."""
+    if "outside" in request.slots:
+        return _outside(request)
     devices = _meant(request)
     if "name" not in request.slots and place_of(request) is None and request.utterance.area:
         devices = [d for d in devices if d.area == request.utterance.area] or devices
@@ -236,13 +254,7 @@ def temperature(request: Request) -> Plan:
             for d in thermostats
         ]
         return _plan("get_temperature", thermostats, Speech("measured", {"facts": facts}))
-    sensors = [
-        d
-        for d in devices
-        if d.type is DeviceType.SENSOR
-        and "value" in d.state
-        and (d.device_class == "temperature" or d.state.get("unit") in ("°C", "°F"))
-    ]
+    sensors = [d for d in devices if d.type is DeviceType.SENSOR and _is_thermometer(d)]
     if not sensors:
         return (
             UNKNOWN
@@ -250,6 +262,25 @@ def temperature(request: Request) -> Plan:
             else refuse("no_thermometer", place=place_name(request))
         )
     return _values("get_temperature", sensors)
+
+
+def _is_thermometer(device: Device) -> bool:
+    if device.type is not DeviceType.SENSOR or "value" not in device.state:
+        return False
+    return device.device_class == "temperature" or device.state.get("unit") in ("°C", "°F")
+
+
+def _outside(request: Request) -> Plan:
+    """The thermometers whose name or room says that they are outside, else the weather's."""
+    home, words = request.home, set(request.slots["outside"].split())
+    found = []
+    for device in home.exposed():
+        area = home.area(device.area)
+        named = {w for name in spoken_names(device) for w in name.split()}
+        placed = set(squeeze(area.name).split()) if area is not None else set()
+        if _is_thermometer(device) and words & (named | placed):
+            found.append(device)
+    return _values("get_temperature", found) if found else weather(request)
 
 
 def where_is(request: Request) -> Plan:
@@ -272,13 +303,33 @@ def is_at(request: Request) -> Plan:
 
 
 def who_is(request: Request) -> Plan:
-    """ "Who is at home?"."""
-    code = request.slots["state"]
+    """ "Who is at home?", "who is at work?", "is everyone home?"."""
     people = [d for d in request.home.exposed() if d.type is DeviceType.PERSON]
+    if "zone" in request.slots:
+        zone = str(request.slots["zone"])
+        names = [p.name for p in people if squeeze(_location(p)) == squeeze(zone)]
+        return _plan("get_state", people, Speech("who_there", {"names": names, "zone": zone}))
+    code = request.slots["state"]
+    if request.slots.get("ask") == "all" and code in ("home", "away") and people:
+        there = [p for p in people if is_in(p, code)]
+        return _answer(request, "all", people, matching=there, state=code)
     if code not in ("home", "away") or not people:
         return UNKNOWN
     names = [p.name for p in people if is_in(p, code)]
     return _plan("get_state", people, Speech("who", {"names": names, "state": code}))
+
+
+def is_weather(request: Request) -> Plan:
+    """ "Is it raining?"."""
+    stations = [d for d in request.home.exposed() if d.type is DeviceType.WEATHER]
+    if "name" in request.slots:
+        stations = [d for d in stations if d in _meant(request)]
+    if not stations:
+        return refuse("no_weather")
+    station = stations[0]
+    condition = str(station.state.get("condition", "unknown"))
+    values = {"condition": condition, "yes": condition in request.slots["sky"].split()}
+    return _plan("get_weather", [station], Speech("is_weather", values))
 
 
 def weather(request: Request) -> Plan:
@@ -309,6 +360,8 @@ def _meant(request: Request) -> list[Device]:
         named = [d for d in devices if d.id in ids]
         exact = [d for d in named if name in spoken_names(d)]
         named = exact or named
+        if "kind" in request.slots:
+            named = of_kind(named, parse_kind(request.slots["kind"])[0])
         inside = [d for d in named if areas is not None and d.area in areas]
         return inside or named
     kind, _ = parse_kind(request.slots.get("kind", "any"))
@@ -316,6 +369,8 @@ def _meant(request: Request) -> list[Device]:
         kind = "opening." + kind.partition(".")[2]
     elif kind == "lock":
         kind = "opening.door"
+    elif kind == "binary_sensor.battery" and "charging" in str(request.slots.get("state", "")):
+        kind = "binary_sensor.battery_charging"
     devices = of_kind(devices, kind)
     if areas is not None:
         devices = [d for d in devices if d.area in areas]

@@ -127,7 +127,8 @@ def _seconds(slots: Mapping[str, Any], prefix: str = "") -> int:
     hours = slots.get(f"{prefix}hours", 0) + (0.5 if slots.get(f"{prefix}half_hour") else 0)
     minutes = slots.get(f"{prefix}minutes", 0) + (0.5 if slots.get(f"{prefix}half_minute") else 0)
     seconds = slots.get(f"{prefix}seconds", 0) + slots.get(f"{prefix}part", 0)
-    return round(hours * 3600 + minutes * 60 + seconds)
+    total: float = hours * 3600 + minutes * 60 + seconds
+    return round(total)
 
 
 def _told(timers: list[Timer], request: Request) -> list[dict[str, Any]]:

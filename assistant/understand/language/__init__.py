@@ -6,6 +6,7 @@ A file holds, all of them in the plain spelling people use:
 `negation`     beginnings of sentences that forbid or deny, so nothing is to be done
 `articles`     words a name may be said with or without
 `plural`       pairs of regular expression and replacement that turn one number into the other
+`links`        words a name's parts may be joined with or without ("luce della cucina")
 `dangling`     words no complete sentence ends with
 `fillers`      words in the answer to "which one?" that tell nothing ("the one")
 `yes`, `no`    whole answers to a question of ours
@@ -37,6 +38,7 @@ _KEYS = frozenset(
         "negation",
         "articles",
         "plural",
+        "links",
         "dangling",
         "fillers",
         "yes",
@@ -62,6 +64,7 @@ class Language:
     negation: re.Pattern[str]
     articles: frozenset[str]
     plural: tuple[tuple[re.Pattern[str], str], ...]
+    links: tuple[str, ...]
     dangling: frozenset[str]
     fillers: frozenset[str]
     yes: frozenset[str]
@@ -106,6 +109,7 @@ def load_language(code: str) -> Language:
         negation=re.compile(rf"(?:.*\s)?(?:{'|'.join(data['negation'])})(?:\s|$)"),
         articles=frozenset(data["articles"]),
         plural=tuple((re.compile(pattern), other) for pattern, other in data["plural"]),
+        links=tuple(data["links"]),
         dangling=frozenset(data["dangling"]),
         fillers=frozenset(data["fillers"]),
         yes=frozenset(map(squeeze, data["yes"])),
