@@ -25,7 +25,9 @@ from assistant.stt.transcript import RecognitionStream, Transcript, Word
 
 UNKNOWN = "[unk]"
 
-_MIN_AGREEMENT = 0.6
+# Measured with the Korean model and a synthetic voice: right readings of the limited recogniser
+# agree by 0.4 to 0.8 with the open one's, forced ones by up to 0.53.
+_MIN_AGREEMENT = 0.55
 _MIN_CONFIDENCE = 0.5
 _log = logging.getLogger(__name__)
 

@@ -9,9 +9,7 @@ Its mel window is cut from 30 s to 16 s: half the work; 10 s and less makes it l
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from tokenizers import Tokenizer
 
 from assistant.audio.pcm import SAMPLE_RATE, Samples
 from assistant.errors import ModelError
+from assistant.stt.guard import Reading, cleaned, distinct, is_noise, repeats
 from assistant.stt.logmel import FRAMES_PER_SECOND, log_mel
 from assistant.stt.transcript import RecognitionStream, Transcript
 
@@ -33,21 +32,7 @@ _CUT_WITHIN = 4 * SAMPLE_RATE
 _CUT_GRAIN = SAMPLE_RATE // 5
 _PROMPT_TOKENS = 200
 _BEAM = 5
-_MAX_NO_SPEECH = 0.5
-# Noise reads at -1.3 and below, commands at -0.6 and above, single words down to -1.2.
-_MIN_LOG_PROBABILITY = -1.2
 _TOKENS_PER_SECOND = 10
-_TWICE = re.compile(r"(.+)[,.;!?] (.+)")
-_ANNOTATION = re.compile(r"[\[(*♪][^\])*♪]*[\])*♪]")
-
-
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """What one window was read as; texts best first."""
-
-    texts: tuple[str, ...]
-    log_probability: float
-    no_speech: float
 
 
 class WhisperRecogniser:
@@ -116,21 +101,21 @@ class WhisperRecogniser:
         None at all when the sound is taken for something else than speech.
         """
         reading = self._read(samples, beam=beam)
-        if _is_noise(reading, self._phrases):
+        if is_noise(reading, self._phrases):
             return (), 1.0 - reading.no_speech
         return reading.texts, math.exp(reading.log_probability)
 
-    def _read(self, samples: Samples, *, beam: int) -> _Reading:
+    def _read(self, samples: Samples, *, beam: int) -> Reading:
         features = log_mel(samples, WINDOW_SECONDS * FRAMES_PER_SECOND)
         result = self._generate(features, beam, len(samples) / SAMPLE_RATE)
         readings = [
-            (_cleaned(self._tokenizer.decode(ids, skip_special_tokens=True)), float(score))
+            (cleaned(self._tokenizer.decode(ids, skip_special_tokens=True)), float(score))
             for ids, score in zip(result.sequences_ids, result.scores, strict=True)
         ]
         # A loop is the likelier the longer it is; a hypothesis without one knows better.
-        readings.sort(key=lambda reading: _repeats(_words(reading[0])))
-        return _Reading(
-            texts=_distinct(text for text, _ in readings),
+        readings.sort(key=lambda reading: repeats(reading[0]))
+        return Reading(
+            texts=distinct(text for text, _ in readings),
             log_probability=readings[0][1],
             no_speech=float(result.no_speech_prob),
         )
@@ -226,62 +211,3 @@ def _quietest(window: Samples) -> int:
     grains = tail.reshape(-1, _CUT_GRAIN)
     energy = (grains**2).mean(axis=1)
     return len(window) - _CUT_WITHIN + int(energy.argmin()) * _CUT_GRAIN + _CUT_GRAIN // 2
-
-
-def _cleaned(text: str) -> str:
-    """Without annotations such as "[BLANK_AUDIO]", and once what stands there twice."""
-    text = " ".join(_ANNOTATION.sub(" ", text).split())
-    if (twice := _TWICE.fullmatch(text)) and _words(twice[1]) == _words(twice[2]):
-        text = twice[1]
-    return text.rstrip(" ,;")
-
-
-def _distinct(texts: Iterable[str]) -> tuple[str, ...]:
-    """Those that differ in words, not in case or punctuation alone; in order, none empty."""
-    seen: dict[tuple[str, ...], str] = {}
-    for text in texts:
-        seen.setdefault(tuple(_words(text)), text)
-    seen.pop((), None)
-    return tuple(seen.values())
-
-
-def _is_noise(reading: _Reading, phrases: Sequence[str]) -> bool:
-    if not reading.texts:
-        return True
-    words = _words(reading.texts[0])
-    return (
-        not words
-        or reading.no_speech > _MAX_NO_SPEECH
-        or reading.log_probability < _MIN_LOG_PROBABILITY
-        or _repeats(words)
-        or _echoes(words, phrases)
-    )
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"[^\W_]+(?:'[^\W_]+)?", text.lower())
-
-
-def _repeats(words: list[str]) -> bool:
-    """Whether a phrase comes three times in a row (a single word: four times)."""
-    for length in range(1, len(words) // 3 + 1):
-        times = 3 if length > 1 else 4
-        for start in range(len(words) - times * length + 1):
-            phrase = words[start : start + length]
-            if words[start : start + times * length] == phrase * times:
-                return True
-    return False
-
-
-def _echoes(words: list[str], phrases: Sequence[str]) -> bool:
-    """Whether the text is but three or more neighbours of the prompt's list, read back."""
-    listed = [_words(phrase) for phrase in phrases]
-    for first in range(len(listed) - 2):
-        run: list[str] = []
-        for last in range(first, len(listed)):
-            run += listed[last]
-            if len(run) >= len(words):
-                if run == words and last - first >= 2:
-                    return True
-                break
-    return False
