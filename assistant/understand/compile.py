@@ -22,9 +22,10 @@ from hassil.expression import (
     Sequence,
     TextChunk,
 )
-from hassil.intents import IntentData, Intents, SlotList, TextSlotList
+from hassil.intents import IntentData, Intents, RangeSlotList, SlotList, TextSlotList
 from hassil.parse_expression import parse_sentence
 from hassil.parser import ParseError
+from hassil.recognize import is_match
 from hassil.sample import sample_expression
 
 from assistant.errors import SkillError
@@ -98,6 +99,23 @@ def compile_intents(skills: Iterable[Skill], language: Language) -> Intents:
                 _prepare(block, rules, f"{where}: intent {intent!r}")
             compiled.intents[name] = made
     return compiled
+
+
+def warm_numbers(intents: Intents) -> None:
+    """Have hassil spell out the numbers of all ranges, which it else does when one is first met."""
+    ranges: dict[str, SlotList] = {}
+    for lists in (
+        intents.slot_lists,
+        *(b.slot_lists for i in intents.intents.values() for b in i.data),
+    ):
+        ranges |= {
+            f"range {made.start} {made.stop} {made.step} {made.fraction_type}": made
+            for made in lists.values()
+            if isinstance(made, RangeSlotList)
+        }
+    for name in ranges:
+        sentence = Sentence(expression=Sequence(items=[ListReference(list_name=name)]))
+        is_match("-", sentence, slot_lists=ranges, language=intents.language)
 
 
 def word_list(name: str, body: Mapping[str, Any]) -> SlotList:

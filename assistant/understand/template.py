@@ -8,6 +8,7 @@ sentence not understood rather than turned into its opposite.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
 from collections import OrderedDict
@@ -20,7 +21,7 @@ from hassil.recognize import RecognizeResult, recognize_all
 
 from assistant.home.model import Home
 from assistant.skill import Request, Skill, Skills
-from assistant.understand.compile import compile_intents
+from assistant.understand.compile import compile_intents, warm_numbers
 from assistant.understand.language import Language, load_language
 from assistant.understand.names import Names, names_of
 from assistant.understand.normal import fold, squeeze
@@ -33,6 +34,10 @@ _MOST_CANDIDATES = 60
 _LONGEST = 400
 """Letters of an utterance beyond which it is no command: 16 s of speech are about 250."""
 _MOST_COMMANDS = 4
+_LONGEST_BEGINNING = 6
+"""Words of a command that a continuation ("and the kitchen") may leave out."""
+_WITH_FREE_TEXT = 0.9
+"""Score of a plan that took part of the sentence as it is: it may have been something else."""
 _PLACES = ("area", "floor")
 _SETTLED = frozenset({PlanKind.ACT, PlanKind.ANSWER, PlanKind.CHAT, PlanKind.NOTHING})
 
@@ -72,8 +77,11 @@ class TemplateUnderstanding:
         language = load_language(utterance.language)
         folded, start = _without_politeness(fold(text), language)
         plan = self._match(utterance, text, folded, start, home, language, recent)
-        if plan is None:
-            plan = self._joined(utterance, folded, home, language, recent)
+        if plan is None or plan.score < 1:
+            plan = (
+                self._joined(utterance, text[start : start + len(folded)], home, language, recent)
+                or plan
+            )
         if plan is not None:
             return plan
         if language.negation.match(" ".join(folded.split())):
@@ -92,7 +100,7 @@ class TemplateUnderstanding:
         rather than at the first utterance. Raises SkillError where a sentence is malformed.
         """
         data = load_language(language)
-        self.intents(data)
+        warm_numbers(self.intents(data))
         self.names(home, data)
 
     def matches(self, utterance: Utterance, home: Home) -> PlanKind:
@@ -109,24 +117,64 @@ class TemplateUnderstanding:
     def _joined(
         self,
         utterance: Utterance,
-        folded: str,
+        text: str,
         home: Home,
         language: Language,
         recent: tuple[str, ...],
     ) -> Plan | None:
         """The plan of several commands in one sentence; None unless each part is one by itself."""
-        parts = language.joining.split(folded)
+        folded = fold(text)
+        ends = [(0, 0), *(m.span() for m in language.joining.finditer(folded)), (len(text),) * 2]
+        parts = [text[a[1] : b[0]] for a, b in itertools.pairwise(ends)]
         if not 2 <= len(parts) <= _MOST_COMMANDS:
             return None
-        plans = []
+        plans: list[Plan] = []
         for part in parts:
-            body, start = _without_politeness(part, language)
-            plan = self._match(utterance, part, body, start, home, language, recent)
-            if plan is None or plan.kind is not PlanKind.ACT:
+            plan = self._command(utterance, part, home, language, recent)
+            if plan is None and plans:
+                plan = self._continued(utterance, parts[0], part, plans[0], home, language, recent)
+            if plan is None:
                 return None
             plans.append(plan)
         actions = tuple(action for plan in plans for action in plan.actions)
         return replace(plans[0], actions=actions, speech=Speech("core.done", {"parts": plans}))
+
+    def _command(
+        self,
+        utterance: Utterance,
+        part: str,
+        home: Home,
+        language: Language,
+        recent: tuple[str, ...],
+    ) -> Plan | None:
+        body, start = _without_politeness(fold(part), language)
+        plan = self._match(utterance, part, body, start, home, language, recent)
+        return plan if plan is not None and plan.kind is PlanKind.ACT else None
+
+    def _continued(
+        self,
+        utterance: Utterance,
+        first: str,
+        part: str,
+        done: Plan,
+        home: Home,
+        language: Language,
+        recent: tuple[str, ...],
+    ) -> Plan | None:
+        """What `part` is as a continuation: "turn off the TV | and the speaker".
+
+        The beginning of the first command is tried before it, the longest that makes a command
+        of the same action.
+        """
+        words = first.split()
+        for length in range(min(len(words) - 1, _LONGEST_BEGINNING), 0, -1):
+            said = f"{' '.join(words[:length])} {part}"
+            plan = self._command(utterance, said, home, language, recent)
+            if plan is not None and [a.name for a in plan.actions] == [
+                a.name for a in done.actions
+            ]:
+                return plan
+        return None
 
     def _match(
         self,
@@ -147,6 +195,8 @@ class TemplateUnderstanding:
         names = self.names(home, language)
         lists: dict[str, SlotList] = {**names.lists, "timer_name": _timer_names(home)}
         if unknown_place:
+            # Without the devices' names: this is about "the basement lights", and must be quick.
+            lists |= {name: TextSlotList(name=name, values=[]) for name in names.lists}
             lists |= {place: WildcardSlotList(name=place) for place in _PLACES}
         fallback: tuple[Plan, _Candidate] | None = None
         found = self._candidates(text, folded, start, lists, language)
@@ -164,6 +214,8 @@ class TemplateUnderstanding:
                     speech=Speech("core.no_such_place", {"name": place}),
                 )
             plan = self._handle(candidate, utterance, home, names, recent)
+            if candidate.free[0]:
+                plan = replace(plan, score=_WITH_FREE_TEXT)
             if plan.kind in _SETTLED:
                 return plan
             if plan.kind is not PlanKind.UNKNOWN and fallback is None:

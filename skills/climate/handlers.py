@@ -18,7 +18,7 @@ def set_temperature(request: Request) -> Plan:
 
 def adjust_temperature(request: Request) -> Plan:
     """ "A bit warmer"."""
-    return act(request, "adjust_temperature", _CLIMATE, amount(request))
+    return act(request, "adjust_temperature", _CLIMATE, amount(request), many=_several(request))
 
 
 def set_mode(request: Request) -> Plan:
@@ -28,9 +28,14 @@ def set_mode(request: Request) -> Plan:
 
 def turn_on(request: Request) -> Plan:
     """ "Turn on the heating"."""
-    return act(request, "turn_on", _CLIMATE)
+    return act(request, "turn_on", _CLIMATE, many=_several(request))
 
 
 def turn_off(request: Request) -> Plan:
     """ "Heating off"."""
-    return act(request, "turn_off", _CLIMATE)
+    return act(request, "turn_off", _CLIMATE, many=_several(request))
+
+
+def _several(request: Request) -> bool:
+    """Whether "the heating" of the whole home is spoken of rather than one appliance."""
+    return str(request.slots.get("kind", "")).endswith("+")

@@ -12,6 +12,9 @@ from assistant.understand.normal import squeeze
 from assistant.understand.plan import Plan, PlanKind, Speech
 from assistant.understand.target import UNKNOWN, place_name, place_of, refuse
 
+_LONGEST_NAME = 4
+"""Words of a timer's name; what is longer is another sentence that happens to hold "timer"."""
+
 
 def start(request: Request) -> Plan:
     """ "Set a timer for ten minutes", "start a five minute timer named pizza"."""
@@ -20,6 +23,8 @@ def start(request: Request) -> Plan:
         return UNKNOWN
     params: dict[str, ParamValue] = {"seconds": seconds}
     if name := str(request.slots.get("new_name", "")).strip():
+        if len(name.split()) > _LONGEST_NAME:
+            return UNKNOWN
         params["name"] = name
     if request.utterance.area:
         params["area"] = request.utterance.area
