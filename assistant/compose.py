@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 
 from assistant.audio.echo import EchoCancelledSource
@@ -27,6 +27,7 @@ from assistant.errors import ConfigError, HomeError, MqttError
 from assistant.home.discovery.consumer import Discovery
 from assistant.home.executor import Executor
 from assistant.home.file import load_overrides
+from assistant.home.lists import SHOPPING, TASKS, Lists
 from assistant.home.model import Home
 from assistant.home.registry import Registry
 from assistant.models.store import path_of
@@ -35,16 +36,21 @@ from assistant.mqtt.embedded import embedded_broker
 from assistant.mqtt.probe import probe
 from assistant.paths import Directories
 from assistant.skill import load_skills, skill_folders
+from assistant.store import Store
 from assistant.stt.select import load_recogniser
 from assistant.stt.transcript import Recogniser
 from assistant.tts.select import select_speaker
 from assistant.tts.speech import Speaker
+from assistant.turn.announce import Announcer
 from assistant.turn.listener import Ears, Listener, Manners, Mouth
 from assistant.turn.reply import Replies
 from assistant.turn.respond import Responder
+from assistant.turn.timers import ACTIONS as TIMER_ACTIONS
+from assistant.turn.timers import Timers
 from assistant.turn.trace import Observer
 from assistant.understand.completeness import completeness
 from assistant.understand.conversation import Conversation
+from assistant.understand.plan import Speech
 from assistant.understand.policy import Policy
 from assistant.understand.template import TemplateUnderstanding
 from assistant.understand.vocabulary import bias_phrases
@@ -56,6 +62,8 @@ log = logging.getLogger(__name__)
 
 RETAINED_FILE = "retained.json"
 """In the data folder: what the embedded broker remembers."""
+STORE_FILE = "store.sqlite"
+"""In the data folder: timers and lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,29 +148,53 @@ async def settled(registry: Registry, quiet: float, longest: float = 10.0) -> No
 
 @dataclass(frozen=True, slots=True)
 class Mind:
-    """What makes a reply of a sentence."""
+    """What makes a reply of a sentence, and what speaks up by itself."""
 
     responder: Responder
     understanding: TemplateUnderstanding
-    replies: Replies
     registry: Registry
+    timers: Timers
+    announcer: Announcer
 
 
-def build_mind(settings: Settings, folders: Directories, registry: Registry) -> Mind:
-    """Load the skills and what works with them. A broken skill is logged and left out."""
+@contextmanager
+def open_mind(
+    settings: Settings, folders: Directories, registry: Registry, observe: Observer
+) -> Iterator[Mind]:
+    """Load the skills and what works with them; the store is open inside.
+
+    A broken skill is logged and left out. Raises AssistantError when the store can't be used.
+    """
     skills = load_skills(skill_folders(folders.skills), settings.skills)
     understanding = TemplateUnderstanding(skills)
     replies = Replies(skills)
-    responder = Responder(
-        understanding,
-        Policy(settings.policy, registry.vocabulary),
-        Executor(registry, settings.mqtt.command_timeout),
-        replies,
-        registry,
-        answer_window=settings.understanding.answer_window,
-        min_score=settings.understanding.min_score,
-    )
-    return Mind(responder, understanding, replies, registry)
+    with closing(Store(folders.data / STORE_FILE)) as store:
+        timers = Timers(store, registry, settings.language)
+        registry.add_performer(TIMER_ACTIONS, timers)
+        kept: list[Timers | Lists] = [timers]
+        if "lists" in skills.skills:
+            titles = {SHOPPING: "lists.name_shopping", TASKS: "lists.name_tasks"}
+            language = settings.language
+            names = {key: replies.word(Speech(title), language) for key, title in titles.items()}
+            kept.append(Lists(registry, store, names))
+
+        def refresh() -> None:
+            for keeper in kept:
+                keeper.refresh()
+
+        responder = Responder(
+            understanding,
+            Policy(settings.policy, registry.vocabulary),
+            Executor(registry, settings.mqtt.command_timeout),
+            replies,
+            registry,
+            answer_window=settings.understanding.answer_window,
+            min_score=settings.understanding.min_score,
+            refresh=refresh,
+        )
+        announcer = Announcer(responder, replies, observe)
+        registry.add_performer(("broadcast",), announcer)
+        yield Mind(responder, understanding, registry, timers, announcer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,10 @@ from assistant.compose import (
     Mind,
     SpeechModels,
     build_listener,
-    build_mind,
     keep_vocabulary,
     load_speech,
     open_home,
+    open_mind,
     open_source,
 )
 from assistant.config import Settings, SourceSettings
@@ -159,25 +159,37 @@ async def _live(settings: Settings, folders: Directories, models: _Models) -> No
         ),
     )
     async with open_home(settings, folders) as link:
-        mind = build_mind(settings, folders, link.registry)
-        async with asyncio.TaskGroup() as tasks:
-            background = [
-                tasks.create_task(_report(settings, link, shown), name="status"),
-                tasks.create_task(_watchdog(_vitals(settings, link, shown)), name="watchdog"),
-            ]
-            notify(READY="1", STATUS="starting")
-            log.info("ready")
-            sources = [
-                tasks.create_task(
-                    _keep_listening(settings, source, models, mind, tracer, shown),
-                    name=f"source {source.name}",
-                )
-                for source in settings.source
-            ]
-            await asyncio.gather(*sources)
-            log.info("all sources have ended")
-            for task in background:
-                task.cancel()
+        with open_mind(settings, folders, link.registry, tracer) as mind:
+            await _serve_sources(settings, link, mind, tracer, models, shown)
+
+
+async def _serve_sources(
+    settings: Settings,
+    link: HomeLink,
+    mind: Mind,
+    tracer: Tracer,
+    models: _Models,
+    shown: _Shown,
+) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        background = [
+            tasks.create_task(_report(settings, link, shown), name="status"),
+            tasks.create_task(_watchdog(_vitals(settings, link, shown)), name="watchdog"),
+        ]
+        background.append(tasks.create_task(mind.timers.run(mind.announcer.ring), name="timers"))
+        notify(READY="1", STATUS="starting")
+        log.info("ready")
+        sources = [
+            tasks.create_task(
+                _keep_listening(settings, source, models, mind, tracer, shown),
+                name=f"source {source.name}",
+            )
+            for source in settings.source
+        ]
+        await asyncio.gather(*sources)
+        log.info("all sources have ended")
+        for task in background:
+            task.cancel()
 
 
 async def _keep_listening(
@@ -199,12 +211,14 @@ async def _keep_listening(
                         settings, ears, mouth, loaded, mind, observe, source.area
                     )
                     shown.listening[source.name] = listener
+                    mind.announcer.add(listener, source.area)
                     shown.trouble.pop(source.name, None)
                     log.info("source %s: listening", source.name)
                     await listener.run()
             finally:
                 forget()
-                shown.listening.pop(source.name, None)
+                if source.name in shown.listening:
+                    mind.announcer.remove(shown.listening.pop(source.name))
             return
         except AssistantError as error:
             if shown.trouble.get(source.name) != str(error):

@@ -8,6 +8,7 @@ daemon's own, over a real broker, in real time.
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -25,10 +26,10 @@ from assistant.compose import (
     Mind,
     SpeechModels,
     build_listener,
-    build_mind,
     keep_vocabulary,
     load_speech,
     open_home,
+    open_mind,
     settled,
 )
 from assistant.config import MqttSettings, Settings
@@ -118,10 +119,10 @@ class Rehearsal:
         self.room: RoomSource
 
     async def __aenter__(self) -> Self:
-        self._home_file.parent.mkdir(parents=True, exist_ok=True)
+        # Yesterday's appliances and timers are not to be in today's home.
+        shutil.rmtree(self._folders.data, ignore_errors=True)
+        self._folders.data.mkdir(parents=True)
         self._home_file.write_text(home_file(), encoding="utf-8")
-        # Yesterday's appliances are not to be in today's home.
-        (self._folders.data / "retained.json").unlink(missing_ok=True)
         await self._stack.__aenter__()
         try:
             await self._build()
@@ -147,7 +148,9 @@ class Rehearsal:
         if self._on_message is not None:
             await self._stack.enter_async_context(_overheard(broker, self._on_message))
         await settled(self.link.registry, 0.4)
-        self.mind = build_mind(self._settings, self._folders, self.link.registry)
+        self.mind = self._stack.enter_context(
+            open_mind(self._settings, self._folders, self.link.registry, self._observe)
+        )
         self._stack.callback(
             keep_vocabulary(self._settings, self.models.recogniser, self.link.registry)
         )

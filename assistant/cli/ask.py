@@ -41,7 +41,7 @@ def command(
     log_to_terminal(verbose)
     settings = settings_from(config, language)
 
-    from assistant.compose import build_mind
+    from assistant.compose import open_mind
     from assistant.home.action import Result
     from assistant.turn.events import TurnEvent
     from assistant.understand.conversation import Conversation
@@ -52,16 +52,18 @@ def command(
         observe = TurnDisplay(console) if verbose else _ignore
         good = True
         async with visited_home(settings) as link:
-            mind = build_mind(settings, directories(), link.registry)
-            conversation = Conversation()
-            for sentence in text:
-                utterance = Utterance(sentence, settings.language, area, spoken_at=time.time())
-                response = await mind.responder.respond(
-                    utterance, conversation, turn="ask", observe=observe
-                )
-                console.print(response.reply, highlight=False, markup=False)
-                failed = any(o.result in (Result.FAILED, Result.REFUSED) for o in response.outcomes)
-                good = good and not failed and response.plan.kind is not PlanKind.UNKNOWN
+            with open_mind(settings, directories(), link.registry, observe) as mind:
+                conversation = Conversation()
+                for sentence in text:
+                    utterance = Utterance(sentence, settings.language, area, spoken_at=time.time())
+                    response = await mind.responder.respond(
+                        utterance, conversation, turn="ask", observe=observe
+                    )
+                    console.print(response.reply, highlight=False, markup=False)
+                    failed = any(
+                        o.result in (Result.FAILED, Result.REFUSED) for o in response.outcomes
+                    )
+                    good = good and not failed and response.plan.kind is not PlanKind.UNKNOWN
         return good
 
     def _ignore(_: TurnEvent) -> None:

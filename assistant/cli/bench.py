@@ -75,7 +75,7 @@ def command(
                 done = []
                 with Progress(console=console, transient=True) as progress:
                     for turn in progress.track(THIRTY[:turns], description="speaking"):
-                        done.append(await stage.perform(turn, reset=True))
+                        done.append(await stage.perform(turn, reset=True))  # noqa: PERF401
                 return done, stage.models.recogniser.name
 
     done, recogniser = asyncio.run(perform())

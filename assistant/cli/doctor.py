@@ -54,10 +54,10 @@ def command(config: ConfigOption = None) -> None:
     for finding in findings:
         mark = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[yellow]–[/]"}[finding.ok]
         console.print(
-            f"{mark} [bold]{finding.what:12}[/] {escape(finding.detail)}", highlight=False
+            f"{mark} [bold]{finding.what:15}[/] {escape(finding.detail)}", highlight=False
         )
         if finding.remedy:
-            console.print(f"  {'':12} → {escape(finding.remedy)}", highlight=False)
+            console.print(f"  {'':15} → {escape(finding.remedy)}", highlight=False)
     faults = sum(finding.ok is False for finding in findings)
     if faults:
         console.print(f"[red]{faults} to mend.[/]")

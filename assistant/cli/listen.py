@@ -46,7 +46,7 @@ def command(
     from assistant.audio.file import FileSource
     from assistant.audio.ports import AudioSink
     from assistant.audio.wavsink import NullSink, WavSink
-    from assistant.compose import build_listener, build_mind, keep_vocabulary, load_speech
+    from assistant.compose import build_listener, keep_vocabulary, load_speech, open_mind
     from assistant.turn.events import TurnEvent
     from assistant.turn.trace import Tracer, TurnRecord
 
@@ -64,18 +64,10 @@ def command(
 
         sink: AudioSink = WavSink(output) if output else NullSink()
         async with visited_home(settings) as link:
-            mind = build_mind(settings, directories(), link.registry)
-            keep_vocabulary(settings, models.recogniser, link.registry)
-            listener = build_listener(
-                settings,
-                source,
-                sink,
-                models,
-                mind,
-                observe,
-                area,
-            )
-            await listener.run()
+            with open_mind(settings, directories(), link.registry, observe) as mind:
+                keep_vocabulary(settings, models.recogniser, link.registry)
+                listener = build_listener(settings, source, sink, models, mind, observe, area)
+                await listener.run()
 
     asyncio.run(listen())
     if not turns:

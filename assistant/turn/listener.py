@@ -12,6 +12,7 @@ import asyncio
 import logging
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ import numpy as np
 
 from assistant.audio.chime import Chime, chime
 from assistant.audio.endpoint import Completeness, Ended, Endpointer, LikelyEnd, Resumed
-from assistant.audio.pcm import AudioChunk, Samples
+from assistant.audio.pcm import CHUNK_SAMPLES, SAMPLE_RATE, AudioChunk, Samples
 from assistant.audio.ports import AudioSink, AudioSource
 from assistant.audio.ring import PreRoll
 from assistant.audio.vad import VadStream
@@ -39,6 +40,11 @@ from assistant.wake.match import strip_wake_phrase
 from assistant.wake.verify import Verifier
 
 log = logging.getLogger(__name__)
+
+LATE_WAKE = 4.0
+"""Seconds by which an engine may report a wake word late: a phrase without a pause after it."""
+
+VOICING_KEPT = round(LATE_WAKE * SAMPLE_RATE / CHUNK_SAMPLES)
 
 FOLLOW_UP_PRE_ROLL = 0.2
 """Seconds kept from before the microphone opens for an answer: people answer early."""
@@ -124,7 +130,8 @@ class Listener:
         self._conversation = conversation
         self._completeness = completeness
         self._observe = observe
-        self._pre_roll = PreRoll(manners.pre_roll + 0.5)
+        self._pre_roll = PreRoll(manners.pre_roll + LATE_WAKE)
+        self._voicing: deque[tuple[float, float]] = deque(maxlen=VOICING_KEPT)
         self._hearing: _Hearing | None = None
         self._answering: _Answering | None = None
         self._order = asyncio.Lock()
@@ -165,10 +172,18 @@ class Listener:
         if failure is not None:
             raise failure
 
-    async def announce(self, text: str) -> None:
-        """Say `text` when nobody is speaking here: a timer that rings."""
+    def announce(self, text: str) -> None:
+        """Say `text`, after a chime, as soon as nobody is speaking here."""
+        if self._source_open:
+            self._tasks.create_task(self._announce(text), name="announcement")
+
+    async def _announce(self, text: str) -> None:
         async with self._order:
-            await self._say(text, None)
+            await self._chime(Chime.DONE)
+            try:
+                await self._say(text, None)
+            except AssistantError as failure:
+                log.error("%s: not announced: %s", self.name, failure)
 
     def _now(self) -> float:
         return time.monotonic()
@@ -177,6 +192,7 @@ class Listener:
         self.last_progress = time.monotonic()
         self._pre_roll.push(chunk)
         speech = self._ears.vad.process(chunk)
+        self._voicing.append((chunk.time, speech))
         wake = self._ears.wake.process(chunk)
         if self._hearing is not None:
             self._take(self._hearing, chunk, speech)
@@ -214,6 +230,10 @@ class Listener:
         self._observe(Woken(turn, self.name, self._now(), wake))
         for samples in before:
             hearing.session.feed(samples)
+        # What was said between the wake word's end and its discovery counts as said.
+        for time_, speech in tuple(self._voicing):
+            if time_ >= since and self._hearing is hearing:
+                self._follow(hearing, time_, speech)
 
     def _second_opinion(
         self, wake: WakeEvent | None, sound: list[Samples]
@@ -234,7 +254,10 @@ class Listener:
 
     def _take(self, hearing: _Hearing, chunk: AudioChunk, speech: float) -> None:
         hearing.session.feed(chunk.samples)
-        event = hearing.endpointer.process(chunk.time, speech, hearing.completeness)
+        self._follow(hearing, chunk.time, speech)
+
+    def _follow(self, hearing: _Hearing, begin: float, speech: float) -> None:
+        event = hearing.endpointer.process(begin, speech, hearing.completeness)
         if isinstance(event, LikelyEnd):
             hearing.session.likely_end()
         elif isinstance(event, Resumed):

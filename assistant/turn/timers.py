@@ -35,8 +35,9 @@ ACTIONS: Final = (
 """The actions a `Timers` performs: register it with `Registry.add_performer(ACTIONS, timers)`."""
 _TOO_LATE: Final = 60.0
 """Seconds after which a command for later is no longer carried out."""
-_LONGEST_SLEEP: Final = 3600.0
-"""The clock may be set while we sleep: look again this often (seconds)."""
+_LONGEST_SLEEP: Final = 5.0
+"""The clock may be set while we sleep, and `assistant ask` may add a timer from another process:
+look again this often (seconds)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,90 @@
+"""Saying something unasked: a timer that rings, a command whose time has come, a message to all."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from typing import Protocol
+
+from assistant.errors import SkillError
+from assistant.home.action import Action
+from assistant.turn.events import TurnEnded, Woken
+from assistant.turn.reply import Replies
+from assistant.turn.respond import Responder
+from assistant.turn.timers import Due
+from assistant.turn.trace import Observer
+from assistant.understand.conversation import Conversation
+from assistant.understand.plan import Speech, Utterance
+
+log = logging.getLogger(__name__)
+
+SOURCE = "timer"
+
+
+class Loud(Protocol):
+    """Something that can speak in a room."""
+
+    def announce(self, text: str) -> None:
+        """Say `text` as soon as nobody is speaking there."""
+        ...
+
+
+class Announcer:
+    """Knows who can speak where. Performs the action `broadcast`."""
+
+    def __init__(self, responder: Responder, replies: Replies, observe: Observer) -> None:
+        self._responder = responder
+        self._replies = replies
+        self._observe = observe
+        self._places: dict[Loud, str | None] = {}
+
+    def add(self, speaker: Loud, area: str | None) -> None:
+        """From now on `speaker` speaks in `area` (None: not known where)."""
+        self._places[speaker] = area
+
+    def remove(self, speaker: Loud) -> None:
+        """`speaker` is gone."""
+        self._places.pop(speaker, None)
+
+    def say(self, text: str, area: str | None = None) -> int:
+        """Have `text` said in `area`, or everywhere where nobody is there; returns in how many."""
+        there = [speaker for speaker, place in self._places.items() if area and place == area]
+        speakers = there or list(self._places)
+        for speaker in speakers:
+            speaker.announce(text)
+        return len(speakers)
+
+    async def perform(self, action: Action) -> None:
+        """Say the message of a `broadcast` everywhere. Raises SkillError where nobody can."""
+        if not self.say(str(action.params["message"])):
+            raise SkillError("there is no loudspeaker to say it on")
+
+    async def ring(self, due: Due) -> None:
+        """A timer is up, or the time of a command has come: do it, and say so."""
+        timer = due.timer
+        if timer.command is None:
+            speech = Speech("timers.rings", {"name": timer.name, "duration": timer.duration})
+            text = self._replies.word(speech, timer.language)
+        elif due.may_act:
+            text = await self._carry_out(timer.command, timer.language, timer.area)
+        else:
+            log.warning("a command for later is %.0f s late and is not carried out", due.late)
+            text = self._replies.word(
+                Speech("timers.missed", {"command": timer.command}), timer.language
+            )
+        if not self.say(text, timer.area):
+            log.warning("nobody is there to say that a timer is up")
+
+    async def _carry_out(self, command: str, language: str, area: str | None) -> str:
+        turn = secrets.token_hex(4)
+        utterance = Utterance(command, language, area, source=SOURCE, spoken_at=time.time())
+        self._observe(Woken(turn, SOURCE, time.monotonic(), None))
+        try:
+            # A conversation of its own: nobody is there to answer a question.
+            response = await self._responder.respond(
+                utterance, Conversation(), turn=turn, observe=self._observe
+            )
+        finally:
+            self._observe(TurnEnded(turn, SOURCE, time.monotonic()))
+        return response.reply
