@@ -104,10 +104,8 @@ def compile_intents(skills: Iterable[Skill], language: Language) -> Intents:
 def warm_numbers(intents: Intents) -> None:
     """Have hassil spell out the numbers of all ranges, which it else does when one is first met."""
     ranges: dict[str, SlotList] = {}
-    for lists in (
-        intents.slot_lists,
-        *(b.slot_lists for i in intents.intents.values() for b in i.data),
-    ):
+    blocks = [block for intent in intents.intents.values() for block in intent.data]
+    for lists in (intents.slot_lists, *(block.slot_lists for block in blocks)):
         ranges |= {
             f"range {made.start} {made.stop} {made.step} {made.fraction_type}": made
             for made in lists.values()

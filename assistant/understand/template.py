@@ -131,7 +131,7 @@ class TemplateUnderstanding:
         plans: list[Plan] = []
         for part in parts:
             plan = self._command(utterance, part, home, language, recent)
-            if plan is None and plans:
+            if plan is None and plans and plans[0].score == 1:
                 plan = self._continued(utterance, parts[0], part, plans[0], home, language, recent)
             if plan is None:
                 return None
@@ -170,9 +170,9 @@ class TemplateUnderstanding:
         for length in range(min(len(words) - 1, _LONGEST_BEGINNING), 0, -1):
             said = f"{' '.join(words[:length])} {part}"
             plan = self._command(utterance, said, home, language, recent)
-            if plan is not None and [a.name for a in plan.actions] == [
-                a.name for a in done.actions
-            ]:
+            if plan is None or plan.score < 1:
+                continue  # "play Simon and Garfunkel" is one command
+            if [a.name for a in plan.actions] == [a.name for a in done.actions]:
                 return plan
         return None
 
