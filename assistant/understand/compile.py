@@ -8,6 +8,7 @@ Such a part, like every value of a list, ends where a word ends.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -232,7 +233,7 @@ def _as_list(
     if forms is None or len(forms) < 2:
         return None
     wording = tuple(sorted(form for form in forms if form))
-    name = f"words {hash(wording)}"
+    name = "words " + hashlib.sha256("|".join(wording).encode()).hexdigest()[:16]
     lists.setdefault(
         name,
         TextSlotList.from_tuples(
