@@ -29,7 +29,7 @@ from assistant.understand.plan import Plan, PlanKind, Speech, Utterance
 
 _log = logging.getLogger(__name__)
 
-_HOMES_KEPT = 8
+_HOMES_KEPT = 32
 _MOST_CANDIDATES = 60
 _LONGEST = 400
 """Letters of an utterance beyond which it is no command: 16 s of speech are about 250."""
