@@ -109,6 +109,7 @@ def test_final_may_be_asked_early_and_again(tiny: WhisperRecogniser, joe: Say) -
     stream.accept(joe("Close the bedroom blinds."))
     early = stream.final()
     assert stream.final() is early
+    assert not stream.partial().final
     stream.accept(joe("And lock the front door."))
     assert plain(stream.final().text) == "close the bedroom blinds and lock the front door"
 
