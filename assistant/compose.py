@@ -35,6 +35,7 @@ from assistant.mqtt.connection import Connection
 from assistant.mqtt.embedded import embedded_broker
 from assistant.mqtt.probe import probe
 from assistant.paths import Directories
+from assistant.plan import Speech
 from assistant.skill import load_skills, skill_folders
 from assistant.store import Store
 from assistant.stt.select import load_recogniser
@@ -50,7 +51,6 @@ from assistant.turn.timers import Timers
 from assistant.turn.trace import Observer
 from assistant.understand.completeness import completeness
 from assistant.understand.conversation import Conversation
-from assistant.understand.plan import Speech
 from assistant.understand.policy import Policy
 from assistant.understand.template import TemplateUnderstanding
 from assistant.understand.vocabulary import bias_phrases

@@ -160,6 +160,9 @@ async def _live(settings: Settings, folders: Directories, models: _Models) -> No
     )
     async with open_home(settings, folders) as link:
         with open_mind(settings, folders, link.registry, tracer) as mind:
+            await asyncio.to_thread(
+                mind.understanding.prepare, settings.language, link.registry.home()
+            )
             await _serve_sources(settings, link, mind, tracer, models, shown)
 
 

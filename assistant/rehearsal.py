@@ -151,6 +151,9 @@ class Rehearsal:
         self.mind = self._stack.enter_context(
             open_mind(self._settings, self._folders, self.link.registry, self._observe)
         )
+        await asyncio.to_thread(
+            self.mind.understanding.prepare, self._settings.language, self.link.registry.home()
+        )
         self._stack.callback(
             keep_vocabulary(self._settings, self.models.recogniser, self.link.registry)
         )

@@ -35,7 +35,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from assistant.errors import SkillError
 from assistant.home.model import Home
-from assistant.understand.plan import Plan, PlanKind, Utterance
+from assistant.plan import Plan, PlanKind, Utterance
 
 _log = logging.getLogger(__name__)
 

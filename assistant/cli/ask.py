@@ -43,9 +43,9 @@ def command(
 
     from assistant.compose import open_mind
     from assistant.home.action import Result
+    from assistant.plan import PlanKind, Utterance
     from assistant.turn.events import TurnEvent
     from assistant.understand.conversation import Conversation
-    from assistant.understand.plan import PlanKind, Utterance
 
     async def ask() -> bool:
         console = Console()

@@ -147,8 +147,8 @@ def _ms(seconds: float | None) -> str:
 
 
 async def _prompt(console: Console, stage: Rehearsal, display: TurnDisplay) -> None:
+    from assistant.plan import Utterance
     from assistant.understand.conversation import Conversation
-    from assistant.understand.plan import Utterance
 
     console.print(
         "\nYour turn: type a command, such as [bold]open the living room blinds[/] or "

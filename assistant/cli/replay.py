@@ -26,12 +26,12 @@ from assistant.home.model import Home
 from assistant.home.registry import Registry
 from assistant.home.vocabulary import VOCABULARY
 from assistant.paths import directories
+from assistant.plan import PlanKind, Utterance
 from assistant.skill import load_skills, skill_folders
 from assistant.turn.reply import Replies
 from assistant.turn.respond import Responder, Response
 from assistant.understand.conversation import Conversation
 from assistant.understand.language import load_language
-from assistant.understand.plan import PlanKind, Utterance
 from assistant.understand.policy import Policy
 from assistant.understand.template import TemplateUnderstanding
 

@@ -9,13 +9,13 @@ from typing import Protocol
 
 from assistant.errors import SkillError
 from assistant.home.action import Action
+from assistant.plan import Speech, Utterance
 from assistant.turn.events import TurnEnded, Woken
 from assistant.turn.reply import Replies
 from assistant.turn.respond import Responder
 from assistant.turn.timers import Due
 from assistant.turn.trace import Observer
 from assistant.understand.conversation import Conversation
-from assistant.understand.plan import Speech, Utterance
 
 log = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from assistant.home.action import Outcome
+from assistant.plan import Plan
 from assistant.stt.transcript import Transcript
-from assistant.understand.plan import Plan
 from assistant.wake.engine import WakeEvent
 
 

@@ -26,6 +26,7 @@ from assistant.audio.ring import PreRoll
 from assistant.audio.vad import VadStream
 from assistant.config import EndpointSettings
 from assistant.errors import AssistantError
+from assistant.plan import Utterance
 from assistant.stt.session import RecognitionSession
 from assistant.stt.transcript import Recogniser, Transcript
 from assistant.tts.speech import Speaker
@@ -33,7 +34,6 @@ from assistant.turn.events import Heard, SpeechEnded, Spoke, StageDone, TurnEnde
 from assistant.turn.respond import Responder
 from assistant.turn.trace import Observer
 from assistant.understand.conversation import Conversation
-from assistant.understand.plan import Utterance
 from assistant.wake.engine import WakeEngine, WakeEvent
 from assistant.wake.guard import OwnVoiceGuard
 from assistant.wake.match import strip_wake_phrase
@@ -324,7 +324,9 @@ class Listener:
             area=self._manners.area,
             source=self.name,
             confidence=transcript.confidence,
-            alternatives=transcript.alternatives,
+            alternatives=tuple(
+                self._stripped(other, hearing.wake) for other in transcript.alternatives
+            ),
             spoken_at=time.time(),
         )
         response = await self._responder.respond(

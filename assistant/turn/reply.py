@@ -20,8 +20,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from assistant.home.action import Outcome, Result
 from assistant.home.model import Device, Home
 from assistant.home.vocabulary import VOCABULARY, ActionError
+from assistant.plan import Plan, Speech
 from assistant.skill import Skills
-from assistant.understand.plan import Plan, Speech
 
 _log = logging.getLogger(__name__)
 

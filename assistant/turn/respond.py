@@ -8,16 +8,19 @@ from dataclasses import dataclass, replace
 
 from assistant.home.action import Outcome
 from assistant.home.executor import Executor
+from assistant.home.model import Home
 from assistant.home.registry import Registry
-from assistant.turn.events import Carried, Planned, Replied, TurnEvent
+from assistant.plan import Plan, PlanKind, Speech, Utterance
+from assistant.turn.events import Carried, Planned, Replied, StageDone
 from assistant.turn.reply import Replies
+from assistant.turn.trace import Observer
 from assistant.understand.conversation import Conversation, Pending, answer
 from assistant.understand.language import load_language
-from assistant.understand.plan import Plan, PlanKind, Speech, Utterance
 from assistant.understand.policy import Policy
 from assistant.understand.template import TemplateUnderstanding
 
-Observer = Callable[[TurnEvent], None]
+MOST_ALTERNATIVES = 3
+"""Further readings of the recogniser that are tried where the first is not understood."""
 _LETTERS_PER_SECOND = 12.0  # of speech: a question can't be answered before it has been asked
 
 
@@ -77,20 +80,24 @@ class Responder:
         plan = answer(conversation, utterance.text, home, language, now)
         confirmed = plan is not None and plan.kind is PlanKind.ACT and had_asked
         if plan is None:
-            plan = self._understanding.understand(utterance, home, conversation.recent)
+            plan = self._understood(utterance, home, conversation)
         if plan.kind is PlanKind.ACT and plan.score < self._min_score:
             unsure = Speech("core.not_understood", {"heard": utterance.text})
             plan = Plan(PlanKind.UNKNOWN, score=plan.score, speech=unsure)
         wanted = plan
         if not confirmed:
             plan = self._policy.check(plan, home)
-        observe(Planned(turn, utterance.source, time.monotonic(), plan))
+        planned = time.monotonic()
+        observe(StageDone(turn, utterance.source, planned, "understand", now, planned))
+        observe(Planned(turn, utterance.source, planned, plan))
         outcomes: tuple[Outcome, ...] = ()
         if plan.kind is PlanKind.ACT:
             outcomes = await self._executor.execute(
                 plan.actions,
                 on_outcome=lambda o: observe(Carried(turn, utterance.source, time.monotonic(), o)),
             )
+            done = time.monotonic()
+            observe(StageDone(turn, utterance.source, done, "act", planned, done))
             reply = self._replies.from_outcomes(
                 plan, outcomes, self._registry.home(), utterance.language
             )
@@ -103,6 +110,19 @@ class Responder:
         asks = self._remember(conversation, plan, wanted, reply)
         observe(Replied(turn, utterance.source, time.monotonic(), reply))
         return Response(plan, outcomes, reply, asks)
+
+    def _understood(self, utterance: Utterance, home: Home, conversation: Conversation) -> Plan:
+        """The plan for what was most likely said, or else for what may have been said instead."""
+        plan = self._understanding.understand(utterance, home, conversation.recent)
+        if plan.kind is not PlanKind.UNKNOWN:
+            return plan
+        for text in utterance.alternatives[:MOST_ALTERNATIVES]:
+            other = self._understanding.understand(
+                replace(utterance, text=text), home, conversation.recent
+            )
+            if other.kind in (PlanKind.ACT, PlanKind.ANSWER):
+                return other
+        return plan
 
     def _worded(self, plan: Plan, language: str) -> Speech:
         speech = plan.speech or Speech("core.done")

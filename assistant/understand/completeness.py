@@ -5,9 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 
 from assistant.home.model import Home
+from assistant.plan import PlanKind, Utterance
 from assistant.understand.language import load_language
 from assistant.understand.normal import squeeze
-from assistant.understand.plan import PlanKind, Utterance
 from assistant.understand.template import TemplateUnderstanding
 
 _WHOLE = frozenset({PlanKind.ACT, PlanKind.ANSWER, PlanKind.CHAT, PlanKind.NOTHING})

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from assistant.home.model import Device, Home
+from assistant.plan import Plan, PlanKind, Speech
 from assistant.understand.language import Language
 from assistant.understand.normal import squeeze
-from assistant.understand.plan import Plan, PlanKind, Speech
 
 
 @dataclass(frozen=True, slots=True)

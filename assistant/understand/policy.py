@@ -10,7 +10,7 @@ from assistant.config import PolicySettings
 from assistant.home.action import Action
 from assistant.home.model import Device, Home, Risk
 from assistant.home.vocabulary import VOCABULARY, Vocabulary
-from assistant.understand.plan import Plan, PlanKind, Speech
+from assistant.plan import Plan, PlanKind, Speech
 
 _RANK: Final = {Risk.SAFE: 0, Risk.RISKY: 1, Risk.FORBIDDEN: 2}
 

@@ -14,9 +14,9 @@ from typing import Any, Final
 from assistant.home.action import Action, ParamValue
 from assistant.home.model import Device, DeviceType, Home
 from assistant.home.vocabulary import VOCABULARY
+from assistant.plan import Plan, PlanKind, Speech
 from assistant.skill import Request
 from assistant.understand.normal import squeeze
-from assistant.understand.plan import Plan, PlanKind, Speech
 
 WINDOW_COVERS: Final = frozenset({"blind", "curtain", "shutter", "shade", "awning", "", "damper"})
 """Classes of covers that people call by each other's names."""

@@ -20,12 +20,12 @@ from hassil.intents import Intents, SlotList, TextSlotList, WildcardSlotList
 from hassil.recognize import RecognizeResult, recognize_all
 
 from assistant.home.model import Home
+from assistant.plan import Plan, PlanKind, Speech, Utterance
 from assistant.skill import Request, Skill, Skills
 from assistant.understand.compile import compile_intents, warm_numbers
 from assistant.understand.language import Language, load_language
 from assistant.understand.names import Names, names_of
 from assistant.understand.normal import fold, squeeze
-from assistant.understand.plan import Plan, PlanKind, Speech, Utterance
 
 _log = logging.getLogger(__name__)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from assistant.home.action import Action
+from assistant.plan import Plan, PlanKind, Speech
 from assistant.skill import Request
-from assistant.understand.plan import Plan, PlanKind, Speech
 
 
 def broadcast(request: Request) -> Plan:

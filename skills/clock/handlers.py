@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from assistant.plan import Plan, PlanKind, Speech
 from assistant.skill import Request
-from assistant.understand.plan import Plan, PlanKind, Speech
 
 
 def time(request: Request) -> Plan:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from assistant.plan import Plan, PlanKind, Speech
 from assistant.skill import Request
-from assistant.understand.plan import Plan, PlanKind, Speech
 
 
 def help(request: Request) -> Plan:  # noqa: A001 - handlers are called as their intents are

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from assistant.home.model import Device, DeviceType
+from assistant.plan import Plan, PlanKind, Speech
 from assistant.skill import Request
 from assistant.understand.normal import squeeze
-from assistant.understand.plan import Plan, PlanKind, Speech
 from assistant.understand.target import act, find, refuse
 
 _LIST = (DeviceType.TODO_LIST,)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from assistant.home.action import ParamValue
 from assistant.home.model import Device, DeviceType
+from assistant.plan import Plan
 from assistant.skill import Request
-from assistant.understand.plan import Plan
 from assistant.understand.target import act, amount
 
 _PLAYER = (DeviceType.MEDIA_PLAYER,)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from assistant.home.model import DeviceType
+from assistant.plan import Plan
 from assistant.skill import Request
-from assistant.understand.plan import Plan
 from assistant.understand.target import act
 
 

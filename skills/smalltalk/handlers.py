@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from assistant.plan import Plan, PlanKind, Speech
 from assistant.skill import Handler, Request
-from assistant.understand.plan import Plan, PlanKind, Speech
 
 
 def _says(key: str, kind: PlanKind = PlanKind.CHAT) -> Handler:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from assistant.home.model import Device, DeviceType
+from assistant.plan import Plan, PlanKind, Speech
 from assistant.skill import Request
 from assistant.understand.normal import squeeze
-from assistant.understand.plan import Plan, PlanKind, Speech
 from assistant.understand.target import (
     UNKNOWN,
     of_kind,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from assistant.home.model import DeviceType
+from assistant.plan import Plan
 from assistant.skill import Request
-from assistant.understand.plan import Plan
 from assistant.understand.target import act
 
 _SWITCH = (DeviceType.SWITCH,)

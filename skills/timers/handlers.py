@@ -7,9 +7,9 @@ from typing import Any
 
 from assistant.home.action import Action, ParamValue
 from assistant.home.model import Timer
+from assistant.plan import Plan, PlanKind, Speech
 from assistant.skill import Request
 from assistant.understand.normal import squeeze
-from assistant.understand.plan import Plan, PlanKind, Speech
 from assistant.understand.target import UNKNOWN, place_name, place_of, refuse
 
 _LONGEST_NAME = 4

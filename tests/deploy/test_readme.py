@@ -12,8 +12,8 @@ from assistant.cli.app import app
 from assistant.config import load_settings
 from assistant.home.file import load_overrides
 from assistant.home.model import Device, DeviceType, Home
+from assistant.plan import PlanKind, Utterance
 from assistant.skill import load_skills, skill_folders
-from assistant.understand.plan import PlanKind, Utterance
 from assistant.understand.template import TemplateUnderstanding
 
 ROOT = Path(__file__).parents[2]

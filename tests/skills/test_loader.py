@@ -8,15 +8,15 @@ import pytest
 
 from assistant.errors import SkillError
 from assistant.home.model import Home
+from assistant.plan import PlanKind, Utterance
 from assistant.skill import load_skills, shipped_folder, skill_folders
 from assistant.understand.language import load_language
-from assistant.understand.plan import PlanKind, Utterance
 from assistant.understand.template import TemplateUnderstanding
 
 MANIFEST = 'name = "tea"\nversion = "1.0"\ndescription = "Tea"\nlanguages = ["en"]\n'
 SENTENCES = 'language: en\nintents:\n  brew:\n    data:\n      - sentences: ["brew [some] tea"]\n'
 HANDLERS = """
-from assistant.understand.plan import Plan, PlanKind, Speech
+from assistant.plan import Plan, PlanKind, Speech
 
 def brew(request):
     return Plan(PlanKind.CHAT, speech=Speech("brewing"))

@@ -16,14 +16,14 @@ from assistant.home.file import load_home
 from assistant.home.memory import in_memory
 from assistant.home.model import Device
 from assistant.home.registry import Registry
+from assistant.plan import Plan, PlanKind, Speech, Utterance
 from assistant.skill import load_skills, skill_folders
 from assistant.store import Store
-from assistant.turn.events import Carried, Planned, Replied, TurnEvent
+from assistant.turn.events import Carried, Planned, Replied, StageDone, TurnEvent
 from assistant.turn.reply import Replies, spoken_number
 from assistant.turn.respond import Responder, Response
 from assistant.turn.timers import ACTIONS, Timers
 from assistant.understand.conversation import Conversation
-from assistant.understand.plan import Plan, PlanKind, Speech, Utterance
 from assistant.understand.policy import Policy
 from assistant.understand.template import TemplateUnderstanding
 
@@ -66,7 +66,10 @@ async def test_a_command_is_carried_out_and_told_in_order() -> None:
     response = await talk.say("turn off the sofa lamp")
     assert response.reply == "Turned off the Sofa Lamp."
     assert talk.state("light.sofa", "on") is False
-    assert [type(e) for e in talk.events] == [Planned, Carried, Replied]
+    told = [type(e) for e in talk.events if not isinstance(e, StageDone)]
+    assert told == [Planned, Carried, Replied]
+    stages = [e.name for e in talk.events if isinstance(e, StageDone)]
+    assert stages == ["understand", "act"]
 
 
 @pytest.mark.parametrize(

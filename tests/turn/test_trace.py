@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from assistant.home.action import Action, Outcome, Result
+from assistant.plan import Plan, PlanKind
 from assistant.stt.transcript import Transcript
 from assistant.turn.events import (
     Carried,
@@ -19,7 +20,6 @@ from assistant.turn.events import (
     Woken,
 )
 from assistant.turn.trace import FILE_NAME, Tracer, TurnRecord, read_records
-from assistant.understand.plan import Plan, PlanKind
 from assistant.wake.engine import WakeEvent
 
 

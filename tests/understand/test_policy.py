@@ -10,7 +10,7 @@ import pytest
 from assistant.config import PolicySettings
 from assistant.home.action import Action
 from assistant.home.model import Home, Risk
-from assistant.understand.plan import Plan, PlanKind, Speech
+from assistant.plan import Plan, PlanKind, Speech
 from assistant.understand.policy import Policy
 
 

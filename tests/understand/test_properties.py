@@ -6,10 +6,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assistant.home.model import Home
+from assistant.plan import PlanKind, Utterance
 from assistant.understand.completeness import Completeness, completeness
 from assistant.understand.language import load_language
 from assistant.understand.normal import fold, squeeze
-from assistant.understand.plan import PlanKind, Utterance
 from assistant.understand.template import TemplateUnderstanding
 from assistant.understand.vocabulary import bias_phrases
 

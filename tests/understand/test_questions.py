@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from assistant.home.model import Home
+from assistant.plan import PlanKind, Utterance
 from assistant.skill import Skills
 from assistant.turn.reply import Replies
-from assistant.understand.plan import PlanKind, Utterance
 from assistant.understand.template import TemplateUnderstanding
 
 ANSWERS = [

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from assistant.home.model import Home
-from assistant.understand.plan import PlanKind, Utterance
+from assistant.plan import PlanKind, Utterance
 from assistant.understand.template import TemplateUnderstanding
 
 TABLES = sorted((Path(__file__).parent / "sentences").glob("*.yaml"))
