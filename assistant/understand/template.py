@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hassil.intents import Intents, SlotList, TextSlotList, WildcardSlotList
+from hassil.intents import Intents, SlotList, TextSlotList
 from hassil.recognize import RecognizeResult, recognize_all
 
 from assistant.home.model import Home
@@ -39,6 +39,8 @@ _LONGEST_BEGINNING = 6
 _WITH_FREE_TEXT = 0.9
 """Score of a plan that took part of the sentence as it is: it may have been something else."""
 _PLACES = ("area", "floor")
+_LONGEST_PLACE = 3
+"""Words of the name of a place that is not known."""
 _SETTLED = frozenset({PlanKind.ACT, PlanKind.ANSWER, PlanKind.CHAT, PlanKind.NOTHING})
 
 
@@ -197,7 +199,10 @@ class TemplateUnderstanding:
         if unknown_place:
             # Without the devices' names: this is about "the basement lights", and must be quick.
             lists |= {name: TextSlotList(name=name, values=[]) for name in names.lists}
-            lists |= {place: WildcardSlotList(name=place) for place in _PLACES}
+            strange = _strange_places(text, folded, start, names, language)
+            if not strange:
+                return None
+            lists |= {place: _strange_list(place, strange) for place in _PLACES}
         fallback: tuple[Plan, _Candidate] | None = None
         found = self._candidates(text, folded, start, lists, language)
         for candidate in sorted(found, key=lambda c: c.rank)[:_MOST_CANDIDATES]:
@@ -205,7 +210,7 @@ class TemplateUnderstanding:
                 break
             if unknown_place:
                 place = next((candidate.slots[p] for p in _PLACES if p in candidate.slots), None)
-                if place is None or not self._is_strange(str(place), folded, names, language):
+                if place not in strange.values():
                     continue
                 return Plan(
                     PlanKind.REFUSE,
@@ -279,17 +284,6 @@ class TemplateUnderstanding:
             speech = replace(speech, key=f"{candidate.skill.name}.{speech.key}")
         return replace(plan, intent=candidate.intent, skill=candidate.skill.name, speech=speech)
 
-    def _is_strange(self, place: str, folded: str, names: Names, language: Language) -> bool:
-        """Whether `place` may be the name of a place that this home lacks, and is nothing else."""
-        words = squeeze(place).split()
-        if f" {' '.join(words)} " not in f" {' '.join(folded.split())} ":
-            return False  # cut out of the middle of a word
-        if not 0 < len(words) <= 3 or set(words) & (language.articles | language.dangling):
-            return False
-        return not any(
-            set(words) & set(known.split()) for ids in names.ids.values() for known in ids
-        )
-
     def names(self, home: Home, language: Language) -> Names:
         """The names of `home`, built once for each revision of it."""
         key = (language.code, home.id, home.revision)
@@ -329,6 +323,35 @@ def _as_written(free: str, text: str, folded: str, start: int) -> str:
     if found is None:
         return free.strip()
     return text[start + found.start() : start + found.end()].strip(" .,;:!?")
+
+
+def _strange_places(
+    text: str, folded: str, start: int, names: Names, language: Language
+) -> dict[str, str]:
+    """What may be the name of a place that this home lacks, and is nothing else: as matched, and
+    as written. Looked up in a list, they cost a fraction of what free text in their stead does.
+    """
+    known = {w for ids in names.ids.values() for name in ids for w in name.split()}
+    ordinary = known | language.articles | language.dangling
+    words = folded.split()
+    spans = [
+        words[first : first + length]
+        for length in range(1, _LONGEST_PLACE + 1)
+        for first in range(len(words) - length + 1)
+    ]
+    return {
+        " ".join(span): _as_written(" ".join(span), text, folded, start)
+        for span in spans
+        if not ordinary & set(span)
+    }
+
+
+def _strange_list(name: str, strange: Mapping[str, str]) -> SlotList:
+    return TextSlotList.from_tuples(
+        ((said + " ", written) for said, written in strange.items()),
+        allow_template=False,
+        name=name,
+    )
 
 
 def _timer_names(home: Home) -> SlotList:
