@@ -3,8 +3,9 @@
 Wordings are the skills' and live in their `replies/LANGUAGE.yaml`. A key is `SKILL.KEY`. Wordings
 are Jinja in a sandbox; beside Jinja's own they have these filters: `number` (20.0 -> 20),
 `duration` (seconds -> "1 hour and 5 minutes"),
-`listed` ("a, b and c"), `either` ("a, b or c"), `capitalise` (the first letter alone), and, looked
-up as further keys, `word` (`word_CODE`), `one` (`one_KIND`) and `verb` (`verb_ACTION`).
+`listed` ("a, b and c"), `either` ("a, b or c"), `capitalise` (the first letter alone), `agree`
+(`'acceso' | agree(name)`: in the gender and number of a name, or of several) and, looked up as
+further keys, `word` (`word_CODE`), `one` (`one_KIND`) and `verb` (`verb_ACTION`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from assistant.home.model import Device, Home
 from assistant.home.vocabulary import VOCABULARY, ActionError
 from assistant.plan import Plan, Speech
 from assistant.skill import Skills
+from assistant.understand.language import load_language
 
 _log = logging.getLogger(__name__)
 
@@ -173,6 +175,11 @@ class Replies:
 
             return join
 
+        def agreeing(text: object, names: str | Sequence[str]) -> str:
+            return load_language(language).agree(
+                str(text), [names] if isinstance(names, str) else names
+            )
+
         environment = ImmutableSandboxedEnvironment(autoescape=False, undefined=StrictUndefined)
         environment.filters |= {
             "number": spoken_number,
@@ -180,6 +187,7 @@ class Replies:
             "either": joined("or"),
             "capitalise": lambda text: str(text)[:1].upper() + str(text)[1:],
             "duration": lambda seconds: self._duration(seconds, language, joined("and")),
+            "agree": agreeing,
             "word": looked_up("word"),
             "one": looked_up("one"),
             "verb": looked_up("verb"),

@@ -232,7 +232,8 @@ class TemplateUnderstanding:
     ) -> Iterator[_Candidate]:
         seen = set()
         intents = self.intents(language)
-        for result in recognize_all(folded, intents, slot_lists=lists, language=language.code):
+        said = language.respell(folded)
+        for result in recognize_all(said, intents, slot_lists=lists, language=language.code):
             skill_name, _, intent = result.intent.name.partition(".")
             slots = _slots_of(result, text, folded, start)
             key = (result.intent.name, tuple(sorted((k, str(v)) for k, v in slots.items())))
@@ -318,7 +319,7 @@ def _as_written(free: str, text: str, folded: str, start: int) -> str:
 
     Looked up by its words: hassil's own spans are off behind a number that was said in words.
     """
-    words = r"\W+".join(re.escape(word) for word in free.split())
+    words = r"\W+".join(re.escape(word) for word in squeeze(free).split())
     found = re.search(rf"(?<!\w){words}(?!\w)", folded)
     if found is None:
         return free.strip()

@@ -6,6 +6,13 @@ A file holds, all of them in the plain spelling people use:
 `negation`     beginnings of sentences that forbid or deny, so nothing is to be done
 `articles`     words a name may be said with or without
 `plural`       pairs of regular expression and replacement that turn one number into the other
+`respelt`      pairs of regular expression and replacement that give folded number words back the
+               accents hassil spells them with; never changes the length
+`gender`       pairs of regular expression and form: the first that fits a folded name tells its
+               form for `agreement` ("f": "Luce Cucina"); none fits: words stay as they are
+`agreement`    form -> pair of regular expression and replacement that put a word into it
+               ("acceso" -> "accesa")
+`several`      form -> the form of several things of this form; "": of different ones
 `links`        words a name's parts may be joined with or without ("luce della cucina")
 `dangling`     words no complete sentence ends with
 `fillers`      words in the answer to "which one?" that tell nothing ("the one")
@@ -22,7 +29,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -38,6 +45,10 @@ _KEYS = frozenset(
         "negation",
         "articles",
         "plural",
+        "respelt",
+        "gender",
+        "agreement",
+        "several",
         "links",
         "dangling",
         "fillers",
@@ -64,6 +75,10 @@ class Language:
     negation: re.Pattern[str]
     articles: frozenset[str]
     plural: tuple[tuple[re.Pattern[str], str], ...]
+    respelt: tuple[tuple[re.Pattern[str], str], ...]
+    gender: tuple[tuple[re.Pattern[str], str], ...]
+    agreement: Mapping[str, tuple[re.Pattern[str], str]]
+    several: Mapping[str, str]
     links: tuple[str, ...]
     dangling: frozenset[str]
     fillers: frozenset[str]
@@ -83,6 +98,29 @@ class Language:
             for pattern, replacement in self.plural
             if (changed := pattern.sub(replacement, name)) != name
         )
+
+    def respell(self, folded: str) -> str:
+        """`folded` with its number words as hassil spells them; of the same length."""
+        for pattern, other in self.respelt:
+            folded = pattern.sub(other, folded)
+        return folded
+
+    def agree(self, word: str, names: Sequence[str]) -> str:
+        """`word` in the gender and number of `names`, as far as their spelling tells them."""
+        forms = [self._form(name) for name in names]
+        form = forms[0] if forms else ""
+        if len(forms) > 1:
+            together = {self.several.get(form, "") for form in forms}
+            form = together.pop() if len(together) == 1 else ""
+            form = form or self.several.get("", "")
+        if form not in self.agreement:
+            return word
+        ending, other = self.agreement[form]
+        return ending.sub(other, word)
+
+    def _form(self, name: str) -> str:
+        folded = squeeze(name)
+        return next((form for pattern, form in self.gender if pattern.match(folded)), "")
 
 
 def languages() -> tuple[str, ...]:
@@ -109,6 +147,13 @@ def load_language(code: str) -> Language:
         negation=re.compile(rf"(?:.*\s)?(?:{'|'.join(data['negation'])})(?:\s|$)"),
         articles=frozenset(data["articles"]),
         plural=tuple((re.compile(pattern), other) for pattern, other in data["plural"]),
+        respelt=tuple((re.compile(pattern), other) for pattern, other in data["respelt"]),
+        gender=tuple((re.compile(pattern), form) for pattern, form in data["gender"]),
+        agreement={
+            form: (re.compile(pattern), other)
+            for form, (pattern, other) in data["agreement"].items()
+        },
+        several=data["several"],
         links=tuple(data["links"]),
         dangling=frozenset(data["dangling"]),
         fillers=frozenset(data["fillers"]),
