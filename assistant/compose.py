@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
@@ -252,38 +253,41 @@ def keep_vocabulary(
     return registry.subscribe(update)
 
 
-@asynccontextmanager
-async def open_source(
-    settings: SourceSettings, volume: float
-) -> AsyncIterator[tuple[AudioSource, AudioSink]]:
-    """The ends of one configured source: what it hears with, and what its replies go to.
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The ends of one configured source: what it hears with, and what its replies go to."""
 
-    Sound devices that are missing are waited for.
-    """
+    source: AudioSource
+    sink: AudioSink
+    last_progress: Callable[[], float]
+    """Monotonic second of the last sign of life; waiting for a missing device is one."""
+
+
+@asynccontextmanager
+async def open_source(settings: SourceSettings, volume: float) -> AsyncIterator[Ends]:
+    """Open the ends of a source. Sound devices that are missing are waited for."""
+    far_end = FarEnd()
     async with AsyncExitStack() as stack:
-        far_end = FarEnd()
         sink: AudioSink = NullSink()
         if settings.output != "none":
-            sink = await stack.enter_async_context(
-                Loudspeaker(
-                    settings.output,
-                    name=f"{settings.name} loudspeaker",
-                    volume=volume,
-                    far_end=far_end,
-                )
+            loudspeaker = Loudspeaker(
+                settings.output,
+                name=f"{settings.name} loudspeaker",
+                volume=volume,
+                far_end=far_end,
             )
-        source = _source(settings)
-        if settings.kind == "microphone" and settings.echo_cancellation:
-            source = EchoCancelledSource(source, far_end)
-        yield source, sink
-
-
-def _source(settings: SourceSettings) -> AudioSource:
-    if settings.kind == "microphone":
-        return Microphone(settings.device, name=settings.name)
-    assert settings.path is not None  # noqa: S101 -- the settings see to it
-    kind = FileSource if settings.kind == "wav" else PipeSource
-    return kind(settings.path, name=settings.name)
+            sink = await stack.enter_async_context(loudspeaker)
+        if settings.kind == "microphone":
+            microphone = Microphone(settings.device, name=settings.name)
+            source: AudioSource = microphone
+            if settings.echo_cancellation:
+                source = EchoCancelledSource(microphone, far_end)
+            yield Ends(source, sink, lambda: microphone.last_progress)
+        else:
+            assert settings.path is not None  # noqa: S101 -- the settings see to it
+            kind = FileSource if settings.kind == "wav" else PipeSource
+            # A file or a pipe has nothing that could get stuck apart from the event loop.
+            yield Ends(kind(settings.path, name=settings.name), sink, time.monotonic)
 
 
 def build_listener(

@@ -12,7 +12,15 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -238,6 +246,14 @@ class Settings(BaseSettings):
     log: LogSettings = LogSettings()
     skills: dict[str, dict[str, Any]] = {}
     """Options of skills, a table each: [skills.lights]; `enabled = false` switches one off."""
+
+    @field_validator("source")
+    @classmethod
+    def _differ_in_name(cls, sources: tuple[SourceSettings, ...]) -> tuple[SourceSettings, ...]:
+        names = [source.name for source in sources]
+        if len(set(names)) < len(names):
+            raise ValueError("two sources have the same name; give each one of its own")
+        return sources
 
     @classmethod
     def settings_customise_sources(

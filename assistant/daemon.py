@@ -44,7 +44,7 @@ STATUS_INTERVAL = 5.0
 """Seconds between looks at what the service manager is told."""
 
 AUDIO_LIMIT = 40.0
-"""Seconds without a chunk, and without an attempt at the device, that are too long."""
+"""Seconds without sound, and without an attempt at the device, that are too long."""
 
 LAST_RESORT = 1.8
 """Seconds after SIGTERM at which the process ends even if native code still computes.
@@ -59,6 +59,7 @@ class _Shown:
     """What the daemon tells of itself."""
 
     listening: dict[str, Listener] = field(default_factory=dict)
+    progress: dict[str, Callable[[], float]] = field(default_factory=dict)
     trouble: dict[str, str] = field(default_factory=dict)
 
 
@@ -209,10 +210,11 @@ async def _keep_listening(
             loaded = await models.get(settings)
             forget = keep_vocabulary(settings, loaded.recogniser, mind.registry)
             try:
-                async with open_source(source, 1.0) as (ears, mouth):
+                async with open_source(source, 1.0) as ends:
                     listener = build_listener(
-                        settings, ears, mouth, loaded, mind, observe, source.area
+                        settings, ends.source, ends.sink, loaded, mind, observe, source.area
                     )
+                    shown.progress[source.name] = ends.last_progress
                     shown.listening[source.name] = listener
                     mind.announcer.add(listener, source.area)
                     shown.trouble.pop(source.name, None)
@@ -220,6 +222,7 @@ async def _keep_listening(
                     await listener.run()
             finally:
                 forget()
+                shown.progress.pop(source.name, None)
                 if source.name in shown.listening:
                     mind.announcer.remove(shown.listening.pop(source.name))
             return
@@ -235,10 +238,7 @@ async def _keep_listening(
 
 def _vitals(settings: Settings, link: HomeLink, shown: _Shown) -> list[Vital]:
     def heard() -> float:
-        return min(
-            (listener.last_progress for listener in shown.listening.values()),
-            default=time.monotonic(),
-        )
+        return min((last() for last in shown.progress.values()), default=time.monotonic())
 
     return [
         Vital("MQTT", lambda: link.connection.last_progress, 3.0 * settings.mqtt.keepalive),

@@ -56,6 +56,11 @@ class Service:
         """Wait until the log holds `words`."""
         self._until(words, lambda: [self.log()], within)
 
+    def until_traced(self, words: str, within: float = PATIENCE) -> None:
+        """Wait until the records of turns hold `words`."""
+        records = self.configuration.parent / "data" / "traces" / "turns.jsonl"
+        self._until(words, lambda: [records.read_text() if records.exists() else ""], within)
+
     def _until(self, words: str, texts: object, within: float) -> None:
         assert callable(texts)
         end = time.monotonic() + within

@@ -37,11 +37,17 @@ class Microphone:
     def __init__(self, device: str | int | None = None, *, name: str = "microphone") -> None:
         self._device = device
         self._name = name
+        self._kept: KeptStream | None = None
 
     @property
     def name(self) -> str:
         """What logs and traces call it."""
         return self._name
+
+    @property
+    def last_progress(self) -> float:
+        """Monotonic second of the last sound, or of the last attempt to get at the device."""
+        return self._kept.last_progress if self._kept is not None else monotonic()
 
     async def chunks(self) -> AsyncIterator[AudioChunk]:
         """Yield what is heard, for ever; while the device is gone, nothing.
@@ -86,7 +92,7 @@ class Microphone:
                 finished_callback=ended,
             )
 
-        kept = KeptStream(
+        kept = self._kept = KeptStream(
             self._name,
             opener,
             may_pause=lambda: True,

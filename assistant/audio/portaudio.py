@@ -91,12 +91,19 @@ class KeptStream:
         self._flowing = False
         self._ended = False
         self._news = asyncio.Event()
+        self._last_try = monotonic()
+
+    @property
+    def last_progress(self) -> float:
+        """Monotonic second of the last sound, or of the last attempt to get at the device."""
+        return max(self._last_beat, self._last_try)
 
     async def run(self) -> NoReturn:
         """Keep it open until cancelled. Logs once when it goes down and once when it is back."""
         wait = FIRST_RETRY
         try:
             while True:
+                self._last_try = monotonic()
                 signature = _signature()
                 lived = await self._live()
                 if self.paused:

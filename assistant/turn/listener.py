@@ -138,8 +138,6 @@ class Listener:
         self._tasks = asyncio.TaskGroup()
         self._source_open = False
         self._speech: asyncio.Task[None] | None = None
-        self.last_progress = time.monotonic()
-        """Monotonic second at which the last chunk was taken."""
 
     @property
     def name(self) -> str:
@@ -189,7 +187,6 @@ class Listener:
         return time.monotonic()
 
     def _hear(self, chunk: AudioChunk) -> None:
-        self.last_progress = time.monotonic()
         self._pre_roll.push(chunk)
         speech = self._ears.vad.process(chunk)
         self._voicing.append((chunk.time, speech))

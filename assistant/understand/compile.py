@@ -9,6 +9,7 @@ Such a part, like every value of a list, ends where a word ends.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -23,7 +24,7 @@ from hassil.expression import (
     Sequence,
     TextChunk,
 )
-from hassil.intents import IntentData, Intents, RangeSlotList, SlotList, TextSlotList
+from hassil.intents import Intent, IntentData, Intents, RangeSlotList, SlotList, TextSlotList
 from hassil.parse_expression import parse_sentence
 from hassil.parser import ParseError
 from hassil.recognize import is_match
@@ -34,6 +35,8 @@ from assistant.home.model import DeviceType
 from assistant.skill import Skill
 from assistant.understand.language import Language
 from assistant.understand.normal import fold_template
+
+_log = logging.getLogger(__name__)
 
 _MOST_VARIANTS: Final = 4000
 _DEEPEST: Final = 60
@@ -52,54 +55,57 @@ _MALFORMED: Final = (
 def compile_intents(skills: Iterable[Skill], language: Language) -> Intents:
     """hassil's form of the skills' sentences in `language`; lists and rules are each skill's own.
 
-    Raises SkillError naming the skill, the intent and what is wrong with which sentence.
+    A skill whose sentences are malformed is logged, naming the sentence, and left out. Raises
+    SkillError where the language's own data is malformed.
     """
     shared = {name: fold_template(body) for name, body in language.rules.items()}
     try:
         shared_lists = {name: word_list(name, body) for name, body in language.lists.items()}
     except _MALFORMED as error:
         raise SkillError(f"language {language.code!r}: {error}") from error
-    shared_lists |= _kind_lists(language)
-    intents: dict[str, Any] = {}
     compiled = Intents.from_dict({"language": language.code, "intents": {}})
-    compiled.slot_lists.update(shared_lists)
+    compiled.slot_lists.update(shared_lists | _kind_lists(language))
     for skill in skills:
-        data = skill.sentences.get(language.code)
-        if data is None:
+        if language.code not in skill.sentences:
             continue
-        where = f"skill {skill.name}, sentences/{language.code}.yaml"
         try:
-            rules = {
-                name: parse_sentence(body, keep_text=True)
-                for name, body in {
-                    **shared,
-                    **{k: fold_template(v) for k, v in data.get("expansion_rules", {}).items()},
-                }.items()
-            }
-            own_lists = {k: word_list(k, v) for k, v in data.get("lists", {}).items()}
-        except _MALFORMED as error:
-            raise SkillError(f"{where}: {error}") from error
-        free = {k for k, v in data.get("lists", {}).items() if v.get("wildcard")}
-        for intent, body in data["intents"].items():
-            name = f"{skill.name}.{intent}"
-            intents[name] = {
-                "data": [
-                    {
-                        "sentences": [fold_template(s) for s in block["sentences"]],
-                        "slots": block.get("slots", {}),
-                    }
-                    for block in body["data"]
-                ]
-            }
-            made = Intents.from_dict(
-                {"language": language.code, "intents": {name: intents[name]}}
-            ).intents[name]
-            for block in made.data:
-                block.slot_lists.update(own_lists)
-                block.wildcard_list_names.update(free)
-                _prepare(block, rules, f"{where}: intent {intent!r}")
-            compiled.intents[name] = made
+            compiled.intents.update(_intents_of(skill, language.code, shared))
+        except SkillError as error:
+            _log.error("%s; the skill is left out", error)
     return compiled
+
+
+def _intents_of(skill: Skill, language: str, shared: Mapping[str, str]) -> dict[str, Intent]:
+    """The intents of one skill. Raises SkillError naming the intent and what is wrong with it."""
+    data = skill.sentences[language]
+    where = f"skill {skill.name}, sentences/{language}.yaml"
+    own = {name: fold_template(body) for name, body in data.get("expansion_rules", {}).items()}
+    try:
+        rules = {
+            name: parse_sentence(body, keep_text=True) for name, body in {**shared, **own}.items()
+        }
+        lists = {name: word_list(name, body) for name, body in data.get("lists", {}).items()}
+    except _MALFORMED as error:
+        raise SkillError(f"{where}: {error}") from error
+    free = {name for name, body in data.get("lists", {}).items() if body.get("wildcard")}
+    intents = {}
+    for intent, body in data["intents"].items():
+        name = f"{skill.name}.{intent}"
+        blocks = [
+            {
+                "sentences": [fold_template(sentence) for sentence in block["sentences"]],
+                "slots": block.get("slots", {}),
+            }
+            for block in body["data"]
+        ]
+        described = {"language": language, "intents": {name: {"data": blocks}}}
+        made = Intents.from_dict(described).intents[name]
+        for block in made.data:
+            block.slot_lists.update(lists)
+            block.wildcard_list_names.update(free)
+            _prepare(block, rules, f"{where}: intent {intent!r}")
+        intents[name] = made
+    return intents
 
 
 def warm_numbers(intents: Intents) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from assistant.config import PolicySettings
+from assistant.errors import ConfigError
 from assistant.home.action import Action
 from assistant.home.model import Device, Home, Risk
 from assistant.home.vocabulary import VOCABULARY, Vocabulary
@@ -16,9 +17,19 @@ _RANK: Final = {Risk.SAFE: 0, Risk.RISKY: 1, Risk.FORBIDDEN: 2}
 
 
 class Policy:
-    """Decides over plans by the vocabulary's risks and the owner's settings."""
+    """Decides over plans by the vocabulary's risks and the owner's settings.
+
+    Raises ConfigError where the settings name an action that there is not.
+    """
 
     def __init__(self, settings: PolicySettings, vocabulary: Vocabulary = VOCABULARY) -> None:
+        for setting in ("confirm", "never"):
+            for entry in getattr(settings, setting):
+                if entry.partition(":")[0] not in vocabulary.actions:
+                    known = ", ".join(sorted(vocabulary.actions))
+                    raise ConfigError(
+                        f"policy.{setting}: {entry!r} names no action; known: {known}"
+                    )
         self._settings = settings
         self._vocabulary = vocabulary
 

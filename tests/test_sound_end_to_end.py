@@ -1,0 +1,67 @@
+"""The daemon with a real microphone and a real loudspeaker, as PulseAudio provides them."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assistant.audio.noise import active_level, level
+from assistant.audio.pcm import Pcm
+from assistant.models.fetch import ensure
+from assistant.simulate.home import VirtualHome
+from assistant.stt.whisper import WhisperRecogniser
+from assistant.tts.piper import load_piper
+from tests.support.mosquitto import Mosquitto
+from tests.support.pulse import PulseServer, recorded
+from tests.test_daemon import service
+
+
+async def test_a_command_into_the_microphone_is_obeyed_and_answered_from_the_loudspeaker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("pulse", "broker", "home"):
+        (tmp_path / folder).mkdir()
+    sound = PulseServer(tmp_path / "pulse")
+    for name, value in sound.environment.items():
+        monkeypatch.setenv(name, value)
+    broker = Mosquitto(tmp_path / "broker")
+    configuration = (
+        f'[mqtt]\nhost = "127.0.0.1"\nport = {broker.port}\n'
+        '[[source]]\ndevice = "pulse"\noutput = "pulse"\narea = "kitchen"\n'
+    )
+    with sound, broker:
+        async with VirtualHome("127.0.0.1", broker.port) as home:
+            with service(tmp_path / "home", configuration) as assistant:
+                await asyncio.to_thread(assistant.until, f"{len(home.appliances) + 2} devices")
+                await asyncio.to_thread(assistant.until, "listening on main")
+                with sound.record_speaker() as reply:
+                    await asyncio.to_thread(sound.play_into_microphone, _spoken_command())
+                    await home.wait_for("light.kitchen_light", "on", True, 20.0)
+                    await asyncio.to_thread(
+                        assistant.until_traced, "Turned on the Kitchen light.", 20.0
+                    )
+                assert await asyncio.to_thread(assistant.stop) <= 2.0
+    heard = recorded(reply)
+    assert level(heard) > -45, "the loudspeaker was silent"
+    said = await asyncio.to_thread(_written_down, heard)
+    assert "kitchen light" in said.lower(), said
+
+
+def _spoken_command() -> Pcm:
+    voice = load_piper(next(ensure("piper-en_US-joe-medium").glob("*.onnx")))
+    name, words = voice.synthesise("Hey Jarvis!"), voice.synthesise("Turn on the kitchen light.")
+    # The stream that PulseAudio opens for it needs a moment; a room is not silent either.
+    quiet = np.random.default_rng(2).normal(0, 15, 2 * name.rate).astype(np.int16)
+    pcm = Pcm(np.concatenate([quiet, name.samples, words.samples, quiet]), name.rate)
+    assert active_level(pcm) > -40
+    return pcm
+
+
+def _written_down(samples: np.ndarray) -> str:
+    recogniser = WhisperRecogniser(ensure("whisper-tiny.en"), "en")
+    stream = recogniser.stream()
+    stream.accept(samples)
+    return stream.final().text
