@@ -25,3 +25,14 @@ def understanding(skills: Skills) -> TemplateUnderstanding:
 @pytest.fixture(scope="session")
 def villa() -> Home:
     return load_home(Path(__file__).parents[1] / "homes" / "villa.json")
+
+
+@pytest.fixture(scope="session")
+def casa() -> Home:
+    return load_home(Path(__file__).parents[1] / "homes" / "casa.json")
+
+
+@pytest.fixture(scope="session")
+def homes(villa: Home, casa: Home) -> dict[str, Home]:
+    """The home each language's sentences are about."""
+    return {"en": villa, "it": casa}

@@ -26,9 +26,9 @@ def rows() -> list[Any]:
 
 @pytest.mark.parametrize(("language", "row"), rows())
 def test_a_sentence_makes_its_plan(
-    language: str, row: dict[str, Any], understanding: TemplateUnderstanding, villa: Home
+    language: str, row: dict[str, Any], understanding: TemplateUnderstanding, homes: dict[str, Home]
 ) -> None:
-    plan = understanding.understand(Utterance(row["say"], language, row.get("at")), villa)
+    plan = understanding.understand(Utterance(row["say"], language, row.get("at")), homes[language])
 
     if "do" not in row:
         assert plan.kind is PlanKind(row["kind"])
