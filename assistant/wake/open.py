@@ -32,7 +32,7 @@ class OpenWake:
         except ImportError as error:
             raise ModelError(
                 "openWakeWord is not installed; install it with: "
-                "pip install 'mimo-voice[openwakeword]', or set engine = \"micro\" in [wake]"
+                "pip install 'pyopen-wakeword>=1.1,<2', or set engine = \"micro\" in [wake]"
             ) from error
         known = {model.value.replace("_", " "): model for model in package.Model}
         if unknown := [word for word in words if word not in known]:
