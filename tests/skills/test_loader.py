@@ -115,12 +115,14 @@ def test_a_broken_skill_is_named_and_the_others_go_on(
         ('"brew (tea"', "intent 'brew'"),
     ],
 )
-def test_a_malformed_sentence_is_named(tmp_path: Path, sentence: str, says: str) -> None:
+def test_a_malformed_sentence_is_named(
+    tmp_path: Path, sentence: str, says: str, caplog: pytest.LogCaptureFixture
+) -> None:
     text = SENTENCES.replace('"brew [some] tea"', sentence)
     skills = load_skills([write(tmp_path / "tea", **{"sentences/en.yaml": text})], {})
-    with pytest.raises(SkillError, match="skill tea") as caught:
-        TemplateUnderstanding(skills).prepare("en", Home())
-    assert says in str(caught.value)
+    TemplateUnderstanding(skills).prepare("en", Home())
+    assert "skill tea" in caplog.text
+    assert says in caplog.text
 
 
 def test_an_unknown_language_is_named() -> None:
