@@ -32,6 +32,7 @@ from assistant.home.lists import SHOPPING, TASKS, Lists
 from assistant.home.model import Home
 from assistant.home.registry import Registry
 from assistant.models.store import path_of
+from assistant.mqtt.backoff import Backoff
 from assistant.mqtt.connection import Connection
 from assistant.mqtt.embedded import embedded_broker
 from assistant.mqtt.probe import probe
@@ -78,7 +79,9 @@ class HomeLink:
 
 
 @asynccontextmanager
-async def open_home(settings: Settings, folders: Directories) -> AsyncIterator[HomeLink]:
+async def open_home(
+    settings: Settings, folders: Directories, *, backoff: Backoff | None = None
+) -> AsyncIterator[HomeLink]:
     """Connect to the broker, or run the embedded one, and keep the registry up to date.
 
     A broker that can't be reached is waited for in the background. Raises ConfigError for a
@@ -97,7 +100,7 @@ async def open_home(settings: Settings, folders: Directories) -> AsyncIterator[H
         mqtt = settings.mqtt
         if mqtt.host is None:
             mqtt = await _local_broker(stack, mqtt, folders)
-        connection = Connection(mqtt)
+        connection = Connection(mqtt, backoff=backoff)
         connection.watch(registry.set_online)
         discovery = Discovery(
             registry, connection, prefix=mqtt.discovery_prefix, expiry=mqtt.command_expiry

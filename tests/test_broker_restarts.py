@@ -12,6 +12,7 @@ from assistant.compose import Mind, open_home, open_mind
 from assistant.config import Settings
 from assistant.home.action import Result
 from assistant.home.model import Home
+from assistant.mqtt.backoff import Backoff
 from assistant.paths import Directories
 from assistant.plan import Utterance
 from assistant.simulate.home import VirtualHome
@@ -33,7 +34,7 @@ async def test_commands_are_carried_out_once_or_not_at_all(tmp_path: Path, resta
         settings = Settings.model_construct(mqtt=broker.settings())
         async with (
             VirtualHome("127.0.0.1", broker.port) as home,
-            open_home(settings, folders) as link,
+            open_home(settings, folders, backoff=Backoff(0.2, 1.0)) as link,
         ):
             with open_mind(settings, folders, link.registry, lambda _: None) as mind:
                 await _complete(mind, home)

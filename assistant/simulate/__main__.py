@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -68,11 +69,15 @@ def simulate(
     except MqttError as error:
         CONSOLE.print(f"[red]{error}[/]")
         raise typer.Exit(1) from error
-    except KeyboardInterrupt:
+    except asyncio.CancelledError:
         CONSOLE.print("The virtual home is gone.")
 
 
 async def _run(home: VirtualHome) -> None:
+    running = asyncio.current_task()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Also where the shell that started us in the background has SIGINT ignored.
+        asyncio.get_running_loop().add_signal_handler(number, lambda: running and running.cancel())
     async with home:
         table = Table("room", "appliance", "state", title="The virtual home")
         table.add_column("id", no_wrap=True)
