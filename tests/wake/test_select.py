@@ -52,7 +52,7 @@ def test_open_engine_hears_and_tells_its_licence(
 
 def test_open_engine_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyopen_wakeword", None)
-    with pytest.raises(ModelError, match="pip install .pyopen-wakeword"):
+    with pytest.raises(ModelError, match=r"pip install .pyopen-wakeword"):
         select(engine="open")
 
 
