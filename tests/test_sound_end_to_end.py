@@ -18,6 +18,10 @@ from tests.support.mosquitto import Mosquitto
 from tests.support.pulse import PulseServer, recorded
 from tests.test_daemon import service
 
+# In real time, by ear, on whatever else the machine does: a gap of 100 ms in the sound can change a
+# word. What is broken fails three times in a row.
+pytestmark = pytest.mark.flaky(reruns=2, reruns_delay=1)
+
 
 async def test_a_command_into_the_microphone_is_obeyed_and_answered_from_the_loudspeaker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

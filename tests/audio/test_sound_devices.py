@@ -26,6 +26,10 @@ from assistant.audio.resample import resample
 from assistant.audio.speaker import Speaker
 from tests.support.pulse import DEVICE, PulseServer, recorded
 
+# In real time, by ear, on whatever else the machine does: a gap of 100 ms in the sound can change a
+# word. What is broken fails three times in a row.
+pytestmark = pytest.mark.flaky(reruns=2, reruns_delay=1)
+
 FRAME = SAMPLE_RATE // 10
 
 

@@ -20,6 +20,10 @@ from assistant.simulate.script import THIRTY, ScriptedTurn
 from assistant.turn.events import Heard, TurnEnded, TurnEvent, Woken
 from tests.support.folders import folders_with_models
 
+# In real time, by ear, on whatever else the machine does: a gap of 100 ms in the sound can change a
+# word. What is broken fails three times in a row.
+pytestmark = pytest.mark.flaky(reruns=2, reruns_delay=1)
+
 
 @asynccontextmanager
 async def stage(
