@@ -24,7 +24,7 @@ from assistant.audio.speaker import Speaker as Loudspeaker
 from assistant.audio.vad import SileroVad
 from assistant.audio.wavsink import NullSink
 from assistant.config import MqttSettings, Settings, SourceSettings
-from assistant.errors import ConfigError, HomeError, MqttError
+from assistant.errors import ConfigError, HomeError, MqttError, SkillError
 from assistant.home.discovery.consumer import Discovery
 from assistant.home.executor import Executor
 from assistant.home.file import load_overrides
@@ -53,6 +53,7 @@ from assistant.turn.timers import Timers
 from assistant.turn.trace import Observer
 from assistant.understand.completeness import completeness
 from assistant.understand.conversation import Conversation
+from assistant.understand.language import load_language
 from assistant.understand.policy import Policy
 from assistant.understand.template import TemplateUnderstanding
 from assistant.understand.vocabulary import bias_phrases
@@ -167,8 +168,13 @@ def open_mind(
 ) -> Iterator[Mind]:
     """Load the skills and what works with them; the store is open inside.
 
-    A broken skill is logged and left out. Raises AssistantError when the store can't be used.
+    A broken skill is logged and left out. Raises ConfigError for a language that nobody knows,
+    AssistantError when the store can't be used.
     """
+    try:
+        load_language(settings.language)
+    except SkillError as error:
+        raise ConfigError(f"language: {error}") from error
     skills = load_skills(skill_folders(folders.skills), settings.skills)
     understanding = TemplateUnderstanding(skills)
     replies = Replies(skills)

@@ -153,6 +153,8 @@ def test_a_missing_model_is_named_and_waited_for(tmp_path: Path) -> None:
         ("[mqtt]\nhots = 'x'", "assistant.toml:2: mqtt.hots: there is no such setting"),
         ("[home]\nfile = 'none.toml'", "none.toml"),
         ("[[source]]\nkind = 'wav'", "needs a path"),
+        ("language = 'xx'\n[mqtt]\nembedded_port = 0", "language 'xx' is not known"),
+        ("[policy]\nnever = ['unlok']\n[mqtt]\nembedded_port = 0", "'unlok' names no action"),
     ],
 )
 def test_a_wrong_configuration_ends_it_with_2(
