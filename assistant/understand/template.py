@@ -84,6 +84,10 @@ class TemplateUnderstanding:
                 self._joined(utterance, text[start : start + len(folded)], home, language, recent)
                 or plan
             )
+        if plan is not None and plan.kind is PlanKind.ACT:
+            if _is_question(text, folded, start, language):
+                return _not_understood(text)
+            return plan
         if plan is not None:
             return plan
         if language.negation.match(" ".join(folded.split())):
@@ -93,9 +97,7 @@ class TemplateUnderstanding:
         )
         if refusal is not None:
             return refusal
-        return Plan(
-            PlanKind.UNKNOWN, score=0.0, speech=Speech("core.not_understood", {"heard": text})
-        )
+        return _not_understood(text)
 
     def prepare(self, language: str, home: Home) -> None:
         """Compile the sentences of `language` and the names of `home` now, about a second's work,
@@ -360,6 +362,22 @@ def _timer_names(home: Home) -> SlotList:
     return TextSlotList.from_tuples(
         ((name + " ", name) for name in names), allow_template=False, name="timer_name"
     )
+
+
+def _not_understood(text: str) -> Plan:
+    return Plan(PlanKind.UNKNOWN, score=0.0, speech=Speech("core.not_understood", {"heard": text}))
+
+
+def _is_question(text: str, body: str, start: int, language: Language) -> bool:
+    """Whether a sentence wants an answer rather than something done ("lights off?").
+
+    One that opens as an order does, with a request ("could you") or a verb, is none.
+    """
+    requested = start > len(text) - len(text.lstrip())
+    if requested or not text.rstrip().endswith("?"):
+        return False
+    verbs = {squeeze(verb).split()[0] for verb in language.verbs}
+    return not body.split() or body.split()[0] not in verbs
 
 
 def _without_politeness(folded: str, language: Language) -> tuple[str, int]:
