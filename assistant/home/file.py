@@ -28,7 +28,6 @@ import json
 import re
 import tomllib
 import unicodedata
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -42,10 +41,6 @@ from assistant.home.model import Area, Device, DeviceType, Floor, Home, Risk, Ti
 NAME_LIMIT = 64
 _SPACE = re.compile(r"\s+")
 _NOT_WORD = re.compile(r"[^a-z0-9]+")
-# Default ranges of a thermostat that names none, in its own unit.
-_CLIMATE_RANGE: Mapping[str, tuple[float, float]] = MappingProxyType(
-    {"°C": (7.0, 35.0), "°F": (45.0, 95.0)}
-)
 
 
 def clean_name(text: str, limit: int = NAME_LIMIT) -> str:
@@ -268,20 +263,16 @@ def parse_home(data: object, where: str = "home") -> Home:
         temperature_unit=unit,
         floors=tuple(Floor(f.id, f.name, f.aliases) for f in found.floors),
         areas=tuple(Area(a.id, a.name, a.aliases, a.floor) for a in found.areas),
-        devices=MappingProxyType({d.id: _device(d, unit) for d in found.devices}),
+        devices=MappingProxyType({d.id: _device(d) for d in found.devices}),
         timers=tuple(
             Timer(t.id, t.name, t.area, t.duration_s, t.remaining_s, t.paused) for t in found.timers
         ),
     )
 
 
-def _device(found: _DeviceJson, unit: str) -> Device:
+def _device(found: _DeviceJson) -> Device:
     fields = {name: getattr(found, name) for name in _DeviceJson.model_fields}
     fields["state"] = MappingProxyType({k: v for k, v in found.state.items() if v is not None})
-    if found.type is DeviceType.CLIMATE:
-        low, high = _CLIMATE_RANGE[unit]
-        fields["minimum"] = low if found.minimum is None else found.minimum
-        fields["maximum"] = high if found.maximum is None else found.maximum
     return Device(**fields)
 
 

@@ -66,7 +66,7 @@ def test_a_home_is_read_and_written(tmp_path: Any) -> None:
     assert (home.id, home.language, home.temperature_unit) == ("casa", "it", "°F")
     assert home.devices["light.a"].state == {"on": True}
     thermostat = home.devices["climate.c"]
-    assert (thermostat.minimum, thermostat.maximum) == (45, 95)
+    assert (thermostat.minimum, thermostat.maximum) == (None, None)
     assert "target_temperature" not in thermostat.state
     assert home.devices["select.s"].risk is Risk.FORBIDDEN
     assert home.timers[0].remaining == 5
