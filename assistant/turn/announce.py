@@ -26,7 +26,7 @@ class Loud(Protocol):
     """Something that can speak in a room."""
 
     def announce(self, text: str) -> None:
-        """Say `text` as soon as nobody is speaking there."""
+        """Say `text` as soon as no turn is under way there."""
         ...
 
 

@@ -14,7 +14,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -48,6 +48,13 @@ VOICING_KEPT = round(LATE_WAKE * SAMPLE_RATE / CHUNK_SAMPLES)
 
 FOLLOW_UP_PRE_ROLL = 0.2
 """Seconds kept from before the microphone opens for an answer: people answer early."""
+
+GAP = 3.0
+"""Seconds without sound after which what was being said is given up: the sound card may come back
+in an hour, and a command must not be carried out then."""
+
+ANSWER_DELAY = 3.0
+"""Seconds allowed for recognising an answer, so that our question does not expire meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +142,11 @@ class Listener:
         self._hearing: _Hearing | None = None
         self._answering: _Answering | None = None
         self._order = asyncio.Lock()
+        self._turns = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._heard_until = float("inf")
+        self._last_sound = 0.0
         self._tasks = asyncio.TaskGroup()
         self._source_open = False
         self._speech: asyncio.Task[None] | None = None
@@ -165,37 +177,85 @@ class Listener:
         finally:
             self._source_open = False
             if self._hearing is not None:
-                self._hearing.session.close()
-                self._hearing = None
+                self._give_up(self._hearing, "the source has ended")
         if failure is not None:
             raise failure
 
     def announce(self, text: str) -> None:
-        """Say `text`, after a chime, as soon as nobody is speaking here."""
+        """Say `text`, after a chime, as soon as no turn is under way here."""
         if self._source_open:
             self._tasks.create_task(self._announce(text), name="announcement")
 
     async def _announce(self, text: str) -> None:
-        async with self._order:
-            await self._chime(Chime.DONE)
-            try:
-                await self._say(text, None)
-            except AssistantError as failure:
-                log.error("%s: not announced: %s", self.name, failure)
+        while True:
+            await self._idle.wait()
+            async with self._order:
+                if self._idle.is_set():
+                    await self._chime(Chime.DONE)
+                # The wake word may have cut the chime short: our voice must not be heard with
+                # the user's, or what we say would be taken for a command.
+                if not self._idle.is_set():
+                    continue
+                try:
+                    await self._say(text, None)
+                except AssistantError as failure:
+                    log.error("%s: not announced: %s", self.name, failure)
+                return
 
     def _now(self) -> float:
         return time.monotonic()
 
     def _hear(self, chunk: AudioChunk) -> None:
+        if chunk.time - self._heard_until > GAP:
+            self._forget()
+        self._heard_until = chunk.time + chunk.duration
+        self._last_sound = self._now()
         self._pre_roll.push(chunk)
         speech = self._ears.vad.process(chunk)
         self._voicing.append((chunk.time, speech))
         wake = self._ears.wake.process(chunk)
         if self._hearing is not None:
+            if wake is not None and self._hearing.wake is None:
+                self._hearing.wake = wake  # said before an answer, where it need not be
             self._take(self._hearing, chunk, speech)
         elif wake is not None and self._mouth.guard.allows(wake):
             self._barge_in()
             self._listen(secrets.token_hex(4), wake, wake.time)
+
+    def _forget(self) -> None:
+        """Begin anew after a gap."""
+        if self._hearing is not None:
+            self._give_up(self._hearing, "the sound broke off")
+        self._pre_roll.clear()
+        self._voicing.clear()
+        self._ears.vad.reset()
+        self._ears.wake.reset()
+
+    def _watch_sound(self, hearing: _Hearing) -> None:
+        """Give `hearing` up when there is no more sound, else look again later."""
+        if self._hearing is not hearing:
+            return
+        left = self._last_sound + GAP - self._now()
+        if left < 0:
+            self._give_up(hearing, "the sound broke off")
+        else:
+            asyncio.get_running_loop().call_later(left + 0.1, self._watch_sound, hearing)
+
+    def _give_up(self, hearing: _Hearing, reason: str) -> None:
+        """End a turn in which there is nothing to answer."""
+        self._hearing = None
+        hearing.session.close()
+        if hearing.confirmed is not None:
+            hearing.confirmed.cancel()
+        self._conversation.pending = None  # no answer came
+        self._observe(TurnEnded(hearing.turn, self.name, self._now(), reason))
+        self._note_idleness()
+
+    def _note_idleness(self) -> None:
+        if self._hearing is None and not self._turns:
+            self._idle.set()
+        else:
+            self._idle.clear()
 
     def _barge_in(self) -> None:
         if self._answering is not None:
@@ -224,6 +284,10 @@ class Listener:
             confirmed=self._second_opinion(wake, before),
         )
         self._hearing = hearing
+        self._note_idleness()
+        self._watch_sound(hearing)
+        if hearing.confirmed is not None:
+            hearing.confirmed.add_done_callback(lambda check: self._checked(hearing, check))
         self._observe(Woken(turn, self.name, self._now(), wake))
         for samples in before:
             hearing.session.feed(samples)
@@ -239,6 +303,13 @@ class Listener:
             return None
         check = asyncio.to_thread(self._ears.verifier.confirms, np.concatenate(sound), wake.word)
         return asyncio.create_task(check)
+
+    def _checked(self, hearing: _Hearing, check: asyncio.Task[bool]) -> None:
+        """Listen no longer to what the wake word did not precede."""
+        if self._hearing is not hearing or check.cancelled() or check.exception() is not None:
+            return
+        if not check.result():
+            self._give_up(hearing, _refuted(hearing))
 
     def _partial(self, turn: str, transcript: Transcript) -> None:
         hearing = self._hearing
@@ -263,17 +334,26 @@ class Listener:
             self._end(hearing, event)
 
     def _end(self, hearing: _Hearing, ended: Ended) -> None:
-        self._hearing = None
         turn, now = hearing.turn, self._now()
         speech_end = ended.speech_end or now
         self._observe(SpeechEnded(turn, self.name, now, ended.reason, speech_end))
         self._observe(StageDone(turn, self.name, now, "listen", hearing.opened, speech_end))
         self._observe(StageDone(turn, self.name, now, "endpoint", speech_end, now))
         if ended.speech_start is None:
-            hearing.session.close()
-            self._observe(TurnEnded(turn, self.name, now, "nothing was said"))
+            self._give_up(hearing, "nothing was said")
             return
-        self._tasks.create_task(self._answer(hearing, now), name=f"turn {turn}")
+        self._hearing = None
+        self._turns += 1
+        answer = self._tasks.create_task(self._answer(hearing, now), name=f"turn {turn}")
+        answer.add_done_callback(lambda _: self._answered(hearing))
+
+    def _answered(self, hearing: _Hearing) -> None:
+        # Here, for a task that is cancelled early never gets to its own clearing up.
+        hearing.session.close()
+        if hearing.confirmed is not None:
+            hearing.confirmed.cancel()
+        self._turns -= 1
+        self._note_idleness()
 
     async def _answer(self, hearing: _Hearing, decided: float) -> None:
         """Everything after the end of speech. Ends the turn, whatever happens."""
@@ -296,6 +376,9 @@ class Listener:
             waiting.cancel()
             if self._answering is answering:
                 self._answering = None
+            if error:
+                # Perhaps it was never heard, and a yes must not mean what was not asked.
+                self._conversation.pending = None
             self._observe(TurnEnded(hearing.turn, self.name, self._now(), error))
 
     async def _respond(
@@ -308,7 +391,7 @@ class Listener:
         turn = hearing.turn
         transcript = await hearing.session.finish()
         if hearing.confirmed is not None and not await hearing.confirmed:
-            return f"the recogniser did not hear “{hearing.wake.word if hearing.wake else ''}”"
+            return _refuted(hearing)
         now = self._now()
         self._observe(StageDone(turn, self.name, now, "recognise", decided, now))
         self._observe(Heard(turn, self.name, now, transcript))
@@ -330,12 +413,20 @@ class Listener:
             utterance, self._conversation, turn=turn, observe=self._observe
         )
         waiting.cancel()
-        if answering.superseded:
+        if answering.superseded or self._hearing is not None:
             return "interrupted by the next turn"
         heard_out = await self._say(response.reply, turn)
         if response.asks and heard_out and self._hearing is None and self._source_open:
-            self._listen(secrets.token_hex(4), None, self._now(), self._manners.answer_window)
+            self._await_answer()
         return ""
+
+    def _await_answer(self) -> None:
+        """Open the microphone for the answer to our question, which holds until that is heard."""
+        now, window = self._now(), self._manners.answer_window
+        if (pending := self._conversation.pending) is not None:
+            expires = now + window + self._manners.endpoint.max_utterance + ANSWER_DELAY
+            self._conversation.pending = replace(pending, expires=expires)
+        self._listen(secrets.token_hex(4), None, now, window)
 
     async def _say(self, text: str, turn: str | None) -> bool:
         """Speak; False when the wake word cut it short."""
@@ -375,7 +466,7 @@ class Listener:
                 self._observe(StageDone(turn, self.name, now, "speak", first, now))
 
     def _tell_to_wait(self, answering: _Answering) -> None:
-        if self._source_open and not answering.superseded:
+        if self._source_open and self._hearing is None and not answering.superseded:
             self._tasks.create_task(self._chime(Chime.WAITING))
 
     async def _chime(self, kind: Chime) -> None:
@@ -386,3 +477,7 @@ class Listener:
 
     def _stripped(self, text: str, wake: WakeEvent | None) -> str:
         return strip_wake_phrase(text, (wake.word,)) if wake is not None else text
+
+
+def _refuted(hearing: _Hearing) -> str:
+    return f"the recogniser did not hear “{hearing.wake.word if hearing.wake else ''}”"

@@ -1,0 +1,350 @@
+"""What a listener does at bad moments, with scripted ears: no model, no real time."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from assistant.audio.endpoint import Completeness
+from assistant.audio.pcm import CHUNK_SAMPLES, SAMPLE_RATE, AudioChunk, Pcm, Samples
+from assistant.config import EndpointSettings
+from assistant.plan import Plan, PlanKind, Utterance
+from assistant.stt.transcript import Transcript
+from assistant.tts.normalise import load_normaliser
+from assistant.tts.speech import Speaker
+from assistant.turn import listener as module
+from assistant.turn.events import TurnEnded, TurnEvent, Woken
+from assistant.turn.listener import Ears, Listener, Manners, Mouth
+from assistant.turn.respond import Responder, Response
+from assistant.understand.conversation import Conversation, Pending
+from assistant.wake.engine import WakeEvent
+from assistant.wake.guard import OwnVoiceGuard
+from assistant.wake.verify import Verifier
+
+CHUNK = CHUNK_SAMPLES / SAMPLE_RATE
+SILENCE, SPEECH, WAKE = 0, 1, 2
+QUESTION = Plan(PlanKind.ASK, confirm=True)
+UNLOCK = Plan(PlanKind.ACT, "unlock")
+
+
+class Room:
+    """A source into which the test speaks; its clock runs as fast as it is spoken to."""
+
+    name = "room"
+
+    def __init__(self) -> None:
+        self._chunks: asyncio.Queue[AudioChunk | None] = asyncio.Queue()
+        self.time = self._heard = self._since = time.monotonic()
+
+    def now(self) -> float:
+        """The clock of somebody to whom all that was heard took its time."""
+        return self._heard + time.monotonic() - self._since
+
+    async def chunks(self) -> AsyncIterator[AudioChunk]:
+        while (chunk := await self._chunks.get()) is not None:
+            self._heard, self._since = chunk.time + CHUNK, time.monotonic()
+            yield chunk
+
+    def hear(self, what: int, seconds: float = CHUNK) -> None:
+        for _ in range(round(seconds / CHUNK)):
+            self._chunks.put_nowait(AudioChunk(np.full(CHUNK_SAMPLES, what, np.int16), self.time))
+            self.time += CHUNK
+
+    def command(self) -> None:
+        self.hear(WAKE)
+        self.hear(SILENCE, 0.4)
+        self.hear(SPEECH, 1.0)
+        self.hear(SILENCE, 2.0)
+
+    def close(self) -> None:
+        self._chunks.put_nowait(None)
+
+
+class Scripted:
+    """VAD, wake word, recogniser and its streams in one: they hear what the samples are."""
+
+    name = language = "en"
+    partial_interval = 0.0
+
+    def __init__(self) -> None:
+        self.text = "turn on the light"
+        self.resets = 0
+
+    def stream(self) -> Any:
+        return self
+
+    def set_vocabulary(self, _phrases: Any) -> tuple[str, ...]:
+        return ()
+
+    def accept(self, samples: Samples) -> None:
+        pass
+
+    def partial(self) -> Transcript:
+        return Transcript(self.text, final=False)
+
+    def final(self) -> Transcript:
+        return Transcript(self.text, final=True)
+
+    def reset(self) -> None:
+        self.resets += 1
+
+
+class Vad(Scripted):
+    def process(self, chunk: AudioChunk) -> float:
+        return float(chunk.samples[0] == SPEECH)
+
+
+class Wake(Scripted):
+    def process(self, chunk: AudioChunk) -> WakeEvent | None:
+        if chunk.samples[0] != WAKE:
+            return None
+        return WakeEvent("hey jarvis", 0.9, chunk.time + chunk.duration)
+
+
+class Voice:
+    name = language = "en"
+
+    def __init__(self) -> None:
+        self.failing = False
+
+    def synthesise(self, sentence: str) -> Pcm:
+        if self.failing:
+            raise RuntimeError("no voice")
+        return Pcm(np.ones(100, np.int16), SAMPLE_RATE)
+
+
+class Loudspeaker:
+    """Counts what is played, and is slow where the test wants it."""
+
+    playing = False
+
+    def __init__(self) -> None:
+        self.played = 0
+        self.free = asyncio.Event()
+        self.free.set()
+
+    async def play(self, pcm: Pcm) -> None:
+        self.played += 1
+        await self.free.wait()
+
+    def stop(self) -> None:
+        pass
+
+
+class Answers:
+    """A responder: says what it is told to, when it is told to."""
+
+    def __init__(self) -> None:
+        self.heard: list[Utterance] = []
+        self.asks = False
+        self.now = time.monotonic
+        self.window = 6.0
+        self.free = asyncio.Event()
+        self.free.set()
+
+    async def respond(self, utterance: Utterance, talk: Conversation, **_: Any) -> Response:
+        self.heard.append(utterance)
+        await self.free.wait()
+        if self.asks:
+            talk.pending = Pending(UNLOCK, self.now() + self.window)
+        return Response(QUESTION, (), "Shall I?", self.asks)
+
+
+class Stage:
+    def __init__(self, verifier: Verifier | None = None) -> None:
+        self.room, self.ears, self.answers = Room(), Scripted(), Answers()
+        self.loud, self.voice, self.talk = Loudspeaker(), Voice(), Conversation()
+        self.vad = Vad()
+        self.events: list[TurnEvent] = []
+        self.answers.now = self.room.now
+        speaker = Speaker(cast(Any, self.voice), load_normaliser("en"))
+        self.listener = Listener(
+            self.room,
+            Ears(cast(Any, self.vad), Wake(), self.ears, verifier),
+            Mouth(speaker, self.loud, OwnVoiceGuard(["hey jarvis"])),
+            Manners("en", None, EndpointSettings(), 1.5, 6.0, 60.0),
+            cast(Responder, self.answers),
+            self.talk,
+            lambda _: Completeness.UNKNOWN,
+            self.events.append,
+        )
+        self.listener._now = self.room.now  # type: ignore[method-assign]
+
+    def woken(self) -> int:
+        return sum(isinstance(e, Woken) for e in self.events)
+
+    def ended(self) -> int:
+        return len(self.errors())
+
+    def errors(self) -> list[str]:
+        return [e.error for e in self.events if isinstance(e, TurnEnded)]
+
+
+@asynccontextmanager
+async def stage(verifier: Verifier | None = None) -> AsyncIterator[Stage]:
+    made = Stage(verifier)
+    running = asyncio.create_task(made.listener.run())
+    await asyncio.sleep(0)
+    try:
+        yield made
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5.0):
+        while not condition():  # noqa: ASYNC110 -- the worker thread has a say in it
+            await asyncio.sleep(0.005)
+
+
+async def test_what_was_said_before_a_gap_is_not_carried_out_after_it() -> None:
+    async with stage() as it:
+        it.room.hear(WAKE)
+        it.room.hear(SILENCE, 0.4)
+        it.room.hear(SPEECH, 1.0)
+        await until(lambda: it.woken() == 1)
+        it.room.time += 3600.0  # unplugged, and plugged in again
+        it.room.hear(SILENCE, 3.0)
+        await until(lambda: it.ended() == 1)
+        await asyncio.sleep(0.05)
+        assert it.answers.heard == []
+        assert it.vad.resets == 1, "the voice activity goes on from before the gap"
+        it.room.command()
+        await until(lambda: len(it.answers.heard) == 1)
+
+
+async def test_an_utterance_ends_when_the_sound_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GAP", 0.1)
+    async with stage() as it:
+        it.room.hear(WAKE)
+        await until(lambda: it.ended() == 1)
+        assert it.errors() == ["the sound broke off"]
+
+
+async def test_nothing_is_announced_into_what_somebody_says() -> None:
+    async with stage() as it:
+        it.room.hear(WAKE)
+        await until(lambda: it.woken() == 1)
+        it.listener.announce("The eggs are done.")
+        await asyncio.sleep(0.05)
+        assert it.loud.played == 0
+        it.room.hear(SILENCE, 0.4)
+        it.room.hear(SPEECH, 1.0)
+        it.room.hear(SILENCE, 2.0)
+        # The answer first, then the chime and the announcement.
+        await until(lambda: it.loud.played == 3)
+        assert it.ended() == 1
+
+
+async def test_the_wake_word_in_the_chime_puts_the_announcement_off() -> None:
+    async with stage() as it:
+        it.loud.free.clear()
+        it.listener.announce("The eggs are done.")
+        await until(lambda: it.loud.played == 1)
+        it.room.hear(WAKE)
+        await until(lambda: it.woken() == 1)
+        it.loud.free.set()
+        await asyncio.sleep(0.05)
+        assert it.loud.played == 1
+        it.room.hear(SILENCE, 6.0)
+        await until(lambda: it.loud.played == 3)
+
+
+async def test_a_turn_in_the_queue_is_not_answered_into_the_next() -> None:
+    async with stage() as it:
+        it.answers.free.clear()
+        it.room.command()
+        await until(lambda: len(it.answers.heard) == 1)
+        it.room.command()
+        await until(lambda: it.woken() == 2)
+        it.room.hear(WAKE)
+        await until(lambda: it.woken() == 3)
+        it.answers.free.set()
+        await until(lambda: it.ended() == 2)
+        assert it.loud.played == 0
+        assert len(it.answers.heard) == 2, "what was asked is done all the same"
+
+
+async def test_a_question_that_was_never_asked_is_not_answered_by_yes() -> None:
+    async with stage() as it:
+        it.answers.asks = True
+        it.answers.free.clear()
+        it.room.command()
+        await until(lambda: len(it.answers.heard) == 1)
+        it.room.hear(WAKE)
+        await until(lambda: it.woken() == 2)
+        it.answers.free.set()
+        await until(lambda: it.ended() == 1)
+        assert it.talk.pending is None
+
+
+async def test_a_question_that_could_not_be_spoken_is_not_answered_by_yes() -> None:
+    async with stage() as it:
+        it.answers.asks = it.voice.failing = True
+        it.room.command()
+        await until(lambda: it.ended() == 1)
+        assert it.talk.pending is None
+
+
+async def test_an_answer_may_take_longer_than_the_window_in_which_it_begins() -> None:
+    async with stage() as it:
+        it.answers.asks, it.answers.window = True, 0.01
+        it.room.command()
+        await until(lambda: it.woken() == 2)
+        await asyncio.sleep(0.05)
+        assert it.talk.pending is not None
+        assert it.talk.pending.expires > it.room.now() + it.answers.window
+
+
+async def test_a_question_nobody_answers_is_over_when_the_microphone_closes() -> None:
+    async with stage() as it:
+        it.answers.asks = True
+        it.room.command()
+        await until(lambda: it.woken() == 2)
+        it.room.hear(SILENCE, 8.0)
+        await until(lambda: it.ended() == 2)
+        assert it.talk.pending is None
+
+
+async def test_the_wake_word_may_be_said_before_an_answer() -> None:
+    async with stage() as it:
+        it.answers.asks = True
+        it.room.command()
+        await until(lambda: it.woken() == 2)
+        it.answers.asks = False
+        it.ears.text = "hey jarvis yes"
+        it.room.hear(WAKE)
+        it.room.hear(SPEECH, 0.6)
+        it.room.hear(SILENCE, 2.0)
+        await until(lambda: len(it.answers.heard) == 2)
+        assert it.answers.heard[1].text == "yes"
+
+
+class Doubter:
+    def confirms(self, _samples: Samples, _word: str) -> bool:
+        return False
+
+
+async def test_a_refuted_wake_word_ends_the_turn_at_once() -> None:
+    async with stage(cast(Verifier, Doubter())) as it:
+        it.room.hear(WAKE)
+        await until(lambda: it.ended() == 1)
+        assert "did not hear" in it.errors()[0]
+
+
+async def test_nothing_is_left_of_turns_that_wait_when_it_ends() -> None:
+    async with stage() as it:
+        it.answers.free.clear()
+        for turn in (1, 2, 3):
+            it.room.command()
+            await until(lambda turn=turn: it.woken() == turn)  # type: ignore[misc]
+        await asyncio.sleep(0.1)
+    await until(lambda: not any(t.name == "recognition" for t in threading.enumerate()))
