@@ -135,8 +135,12 @@ class TemplateUnderstanding:
     ) -> Plan | None:
         """The plan of several commands in one sentence; None unless each part is one by itself."""
         folded = fold(text)
-        ends = [(0, 0), *(m.span() for m in language.joining.finditer(folded)), (len(text),) * 2]
+        joints = [m.span() for m in language.joining.finditer(folded)]
+        # fold made spaces of the commas that join, and kept those within numbers.
+        joints += [(i, i + 1) for i, c in enumerate(text) if c == "," and folded[i] == " "]
+        ends = [(0, 0), *sorted(joints), (len(text),) * 2]
         parts = [text[a[1] : b[0]] for a, b in itertools.pairwise(ends)]
+        parts = [part for part in parts if part.strip()]
         if not 2 <= len(parts) <= _MOST_COMMANDS:
             return None
         plans: list[Plan] = []
