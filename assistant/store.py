@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -49,13 +50,20 @@ class StoredTimer:
 
 
 class Store:
-    """The file, open. Every change is on disk when its method returns. Use from one thread."""
+    """The file, open. Every change is on disk when its method returns. Use from one thread.
+
+    Methods raise AssistantError when the disk fails them.
+    """
 
     def __init__(self, path: Path | None) -> None:
         """Open or create `path`; None keeps everything in memory. Raises AssistantError."""
+        self._path = path
         try:
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
+                # Lists and commands are for the owner's eyes; SQLite's own files beside it get
+                # the same rights.
+                path.touch(mode=0o600)
             self._database = sqlite3.connect(str(path or ":memory:"), isolation_level=None)
             self._database.execute("pragma journal_mode = wal")
             self._database.execute("pragma synchronous = full")
@@ -78,53 +86,68 @@ class Store:
         """Close the file."""
         self._database.close()
 
+    @contextmanager
+    def _at_work(self) -> Iterator[sqlite3.Connection]:
+        try:
+            yield self._database
+        except sqlite3.Error as error:
+            raise AssistantError(
+                f"{self._path}: the store fails ({error}); check the disk, and who else writes it"
+            ) from error
+
     def timers(self) -> list[StoredTimer]:
         """All timers and commands for later, the next to end first, the paused last."""
-        rows = self._database.execute(
-            "select id, duration, ends, remaining, name, area, command, language from timer "
-            "order by ends is null, ends, id"
-        )
-        return [StoredTimer(*row) for row in rows]
+        with self._at_work() as database:
+            rows = database.execute(
+                "select id, duration, ends, remaining, name, area, command, language from timer "
+                "order by ends is null, ends, id"
+            )
+            return [StoredTimer(*row) for row in rows]
 
     def put_timer(self, timer: StoredTimer) -> None:
         """Keep `timer`, in place of one with the same id."""
-        self._database.execute(
-            "insert or replace into timer "
-            "(id, duration, ends, remaining, name, area, command, language) "
-            "values (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                timer.id,
-                timer.duration,
-                timer.ends,
-                timer.remaining,
-                timer.name,
-                timer.area,
-                timer.command,
-                timer.language,
-            ),
-        )
+        with self._at_work() as database:
+            database.execute(
+                "insert or replace into timer "
+                "(id, duration, ends, remaining, name, area, command, language) "
+                "values (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    timer.id,
+                    timer.duration,
+                    timer.ends,
+                    timer.remaining,
+                    timer.name,
+                    timer.area,
+                    timer.command,
+                    timer.language,
+                ),
+            )
 
     def remove_timer(self, timer_id: str) -> None:
         """Forget a timer; one that is not there is no error."""
-        self._database.execute("delete from timer where id = ?", (timer_id,))
+        with self._at_work() as database:
+            database.execute("delete from timer where id = ?", (timer_id,))
 
     def items(self, list_id: str) -> tuple[str, ...]:
         """The items of a list, in order."""
-        rows = self._database.execute(
-            "select item from list_item where list = ? order by place", (list_id,)
-        )
-        return tuple(row[0] for row in rows)
+        with self._at_work() as database:
+            rows = database.execute(
+                "select item from list_item where list = ? order by place", (list_id,)
+            )
+            return tuple(row[0] for row in rows)
 
     def set_items(self, list_id: str, items: Iterable[str]) -> None:
         """Replace the items of a list."""
-        self._database.execute("begin")
-        try:
-            self._database.execute("delete from list_item where list = ?", (list_id,))
-            self._database.executemany(
-                "insert into list_item (list, place, item) values (?, ?, ?)",
-                [(list_id, place, item) for place, item in enumerate(items)],
-            )
-        except BaseException:
-            self._database.execute("rollback")
-            raise
-        self._database.execute("commit")
+        rows = [(list_id, place, item) for place, item in enumerate(items)]
+        with self._at_work() as database:
+            database.execute("begin immediate")
+            try:
+                database.execute("delete from list_item where list = ?", (list_id,))
+                database.executemany(
+                    "insert into list_item (list, place, item) values (?, ?, ?)", rows
+                )
+                database.execute("commit")
+            except BaseException:
+                if database.in_transaction:
+                    database.execute("rollback")
+                raise

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import time
+from collections import deque
 from typing import Protocol
 
 from assistant.errors import SkillError
@@ -20,6 +22,9 @@ from assistant.understand.conversation import Conversation
 log = logging.getLogger(__name__)
 
 SOURCE = "timer"
+
+UNSAID = 8
+"""Rings kept for when somebody can speak; the oldest is dropped beyond this."""
 
 
 class Loud(Protocol):
@@ -38,10 +43,17 @@ class Announcer:
         self._replies = replies
         self._observe = observe
         self._places: dict[Loud, str | None] = {}
+        self._unsaid: deque[tuple[str, str | None]] = deque(maxlen=UNSAID)
 
     def add(self, speaker: Loud, area: str | None) -> None:
         """From now on `speaker` speaks in `area` (None: not known where)."""
         self._places[speaker] = area
+        # Soon, not now: whoever adds a speaker is about to start it.
+        asyncio.get_running_loop().call_soon(self._catch_up)
+
+    def _catch_up(self) -> None:
+        while self._unsaid and self._places:
+            self.say(*self._unsaid.popleft())
 
     def remove(self, speaker: Loud) -> None:
         """`speaker` is gone."""
@@ -61,7 +73,10 @@ class Announcer:
             raise SkillError("there is no loudspeaker to say it on")
 
     async def ring(self, due: Due) -> None:
-        """A timer is up, or the time of a command has come: do it, and say so."""
+        """A timer is up, or the time of a command has come: do it, and say so.
+
+        Where nobody can speak yet, as right after the start, it is said as soon as somebody can.
+        """
         timer = due.timer
         if timer.command is None:
             speech = Speech("timers.rings", {"name": timer.name, "duration": timer.duration})
@@ -74,7 +89,8 @@ class Announcer:
                 Speech("timers.missed", {"command": timer.command}), timer.language
             )
         if not self.say(text, timer.area):
-            log.warning("nobody is there to say that a timer is up")
+            log.warning("nobody is there yet to say that a timer is up")
+            self._unsaid.append((text, timer.area))
 
     async def _carry_out(self, command: str, language: str, area: str | None) -> str:
         turn = secrets.token_hex(4)

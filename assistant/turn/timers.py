@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from assistant.errors import SkillError
+from assistant.errors import AssistantError, SkillError
 from assistant.home.action import Action
 from assistant.home.model import Timer
 from assistant.home.registry import Registry
@@ -89,28 +89,40 @@ class Timers:
         """Tell `announce` of each timer when it is due; runs until cancelled.
 
         A timer is forgotten before it is announced, so that none rings twice. What `announce`
-        raises is logged, and the next timers go on.
+        raises is logged, and the next timers go on. While the store fails (a full disk), which is
+        logged once, it is tried again.
         """
+        failing = False
         while True:
             self._changed.clear()
-            now = self._clock()
-            running = [t for t in self._store.timers() if t.ends is not None]
-            due = [t for t in running if t.ends is not None and t.ends <= now]
-            for timer in due:
-                self._store.remove_timer(timer.id)
-                self.refresh()
-                try:
-                    await announce(Due(timer, now - (timer.ends or now)))
-                except Exception:
-                    _log.exception("timer %s could not be announced", timer.id)
-            if due:
-                continue
-            wait = min([_LONGEST_SLEEP, *(t.ends - now for t in running if t.ends is not None)])
             try:
-                async with asyncio.timeout(max(0.0, wait)):
+                wait = await self._ring_due(announce)
+                failing = False
+            except AssistantError as error:
+                if not failing:
+                    _log.error("no timer can ring: %s", error)
+                failing, wait = True, _LONGEST_SLEEP
+            try:
+                async with asyncio.timeout(wait):
                     await self._changed.wait()
             except TimeoutError:
                 continue
+
+    async def _ring_due(self, announce: Callable[[Due], Awaitable[None]]) -> float:
+        """Announce what is due; the seconds until it is time to look again."""
+        now = self._clock()
+        running = [(t, t.ends) for t in self._store.timers() if t.ends is not None]
+        due = [(timer, ends) for timer, ends in running if ends <= now]
+        for timer, ends in due:
+            self._store.remove_timer(timer.id)
+            self.refresh()
+            try:
+                await announce(Due(timer, now - ends))
+            except Exception:
+                _log.exception("timer %s could not be announced", timer.id)
+        if due:
+            return 0.0
+        return min([_LONGEST_SLEEP, *(ends - now for _, ends in running)])
 
     def _start(self, action: Action) -> None:
         seconds = float(str(action.params["seconds"]))

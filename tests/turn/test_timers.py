@@ -138,3 +138,11 @@ def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:
     path.write_text("this is a diary " * 100)
     with pytest.raises(AssistantError, match=r"store\.sqlite: can't be used"):
         Store(path)
+
+
+def test_the_store_is_for_the_owners_eyes(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store.sqlite")
+    store.set_items("todo.shopping", ["milk"])
+    assert len(list(tmp_path.iterdir())) > 1, "the journal beside it counts, too"
+    assert all(file.stat().st_mode & 0o077 == 0 for file in tmp_path.iterdir())
+    store.close()
