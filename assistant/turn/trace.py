@@ -79,7 +79,8 @@ class Tracer:
     """Turns the events of turns into records, kept in `folder` (None: nowhere).
 
     `keep` is how many records stay on disk; `transcripts` False leaves out what was said and
-    answered. `on_record` is called with each finished record.
+    answered, the words in parameters (a list's item, a message) included. `on_record` is called
+    with each finished record.
     """
 
     def __init__(
@@ -109,6 +110,8 @@ class Tracer:
             record.seconds = event.time - zero
             if not self._transcripts:
                 record.transcript = record.reply = ""
+                for outcome in record.outcomes:
+                    outcome["params"] = _without_words(outcome["params"])
             self._write(record)
             if self._on_record:
                 self._on_record(record)
@@ -171,7 +174,7 @@ class Tracer:
             return
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a", encoding="utf-8") as file:
+            with open(self._path, "a", encoding="utf-8", opener=_privately) as file:
                 file.write(json.dumps(asdict(record), ensure_ascii=False) + "\n")
             self._written += 1
             # Rewriting only at twice the number keeps the cost per turn constant.
@@ -187,9 +190,19 @@ class Tracer:
         assert self._path is not None  # noqa: S101 -- only _write calls this
         lines = self._path.read_text(encoding="utf-8").splitlines()[-self._keep :]
         fresh = self._path.with_suffix(".tmp")
-        fresh.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        with open(fresh, "w", encoding="utf-8", opener=_privately) as file:
+            file.write("\n".join(lines) + "\n")
         os.replace(fresh, self._path)
         self._written = len(lines)
+
+
+def _privately(path: str, flags: int) -> int:
+    """What was said at home is for the owner's eyes only."""
+    return os.open(path, flags, 0o600)
+
+
+def _without_words(params: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in params.items() if isinstance(value, bool | int | float)}
 
 
 def read_records(folder: Path, last: int) -> list[TurnRecord]:

@@ -118,3 +118,21 @@ def test_turns_that_never_end_are_bounded(tmp_path: Path) -> None:
         tracer(Woken(f"t{number}", "mic", float(number), None))
     tell(tracer, "last")
     assert [record.id for record in read_records(tmp_path, 10)] == ["last"]
+
+
+def test_records_are_for_the_owners_eyes(tmp_path: Path) -> None:
+    tracer = Tracer(tmp_path, keep=1)
+    for number in range(4):  # beyond the point at which it is trimmed
+        tell(tracer, f"t{number}")
+        assert (tmp_path / FILE_NAME).stat().st_mode & 0o077 == 0
+
+
+def test_without_transcripts_no_words_are_kept_in_parameters_either(tmp_path: Path) -> None:
+    tracer = Tracer(tmp_path, transcripts=False)
+    action = Action("broadcast", (), {"message": "the cake is ready"})
+    tracer(Carried("t", "mic", 1.0, Outcome(action, None, Result.CONFIRMED)))
+    level = Action("set_brightness", ("light.a",), {"brightness": 40})
+    tracer(Carried("t", "mic", 1.0, Outcome(level, "light.a", Result.CONFIRMED)))
+    tracer(TurnEnded("t", "mic", 2.0))
+    (record,) = read_records(tmp_path, 1)
+    assert [o["params"] for o in record.outcomes] == [{}, {"brightness": 40}]
