@@ -203,13 +203,13 @@ class _Host:
     def open(self, kept: KeptStream, loop: asyncio.AbstractEventLoop) -> None:
         """Open `kept` on its device, after a look for new devices if something was amiss."""
         sounddevice = load_sounddevice()
-        if self._stale:
-            self._renew(sounddevice)
         try:
+            if self._stale:
+                self._renew(sounddevice)
             kept.stream = kept.make(sounddevice, loop)
         except (sounddevice.PortAudioError, ValueError) as error:
             self._stale = True
-            names = ", ".join(str(device["name"]) for device in sounddevice.query_devices())
+            names = ", ".join(_names(sounddevice))
             raise AudioError(
                 f"the sound device can't be opened ({error}); plug it in, or name another one "
                 f"(there is: {names or 'none'})"
@@ -254,10 +254,11 @@ class _Host:
     def _initialise(self, sounddevice: Any) -> None:
         # Taken before the look, so that a change during it is noticed later.
         self._signature = _signature()
-        self._stale = False
         # sounddevice has no public name for this; its own documentation points here.
-        sounddevice._terminate()
+        if sounddevice._initialized:  # not so where it failed to begin, the last time
+            sounddevice._terminate()
         sounddevice._initialize()
+        self._stale = False
 
     def _work(self) -> None:
         while True:
@@ -283,6 +284,13 @@ async def list_devices() -> tuple[list[dict[str, Any]], tuple[int, int]]:
         raise
     except Exception as error:
         raise AudioError(f"PortAudio can't list the sound devices ({error})") from error
+
+
+def _names(sounddevice: Any) -> list[str]:
+    try:
+        return [str(device["name"]) for device in sounddevice.query_devices()]
+    except sounddevice.PortAudioError:  # not even initialised
+        return []
 
 
 def _signature() -> object:
