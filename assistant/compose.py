@@ -24,7 +24,7 @@ from assistant.audio.speaker import Speaker as Loudspeaker
 from assistant.audio.vad import SileroVad
 from assistant.audio.wavsink import NullSink
 from assistant.config import MqttSettings, Settings, SourceSettings
-from assistant.errors import ConfigError, HomeError, MqttError, SkillError
+from assistant.errors import AssistantError, ConfigError, HomeError, MqttError, SkillError
 from assistant.home.discovery.consumer import Discovery
 from assistant.home.executor import Executor
 from assistant.home.file import load_overrides
@@ -34,6 +34,7 @@ from assistant.home.registry import Registry
 from assistant.models.store import path_of
 from assistant.mqtt.backoff import Backoff
 from assistant.mqtt.connection import Connection
+from assistant.mqtt.credentials import password, tls_context
 from assistant.mqtt.embedded import embedded_broker
 from assistant.mqtt.probe import probe
 from assistant.paths import Directories
@@ -68,6 +69,10 @@ RETAINED_FILE = "retained.json"
 STORE_FILE = "store.sqlite"
 """In the data folder: timers and lists."""
 
+VOCABULARY_DELAY = 0.5
+"""Seconds in which changes of the home are gathered before the recogniser is told: a large home
+announces itself in a thousand of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class HomeLink:
@@ -77,6 +82,25 @@ class HomeLink:
     registry: Registry
     mqtt: MqttSettings
     """The settings in force: with the embedded broker's address where that is used."""
+
+
+def check(settings: Settings) -> None:
+    """Raise ConfigError for what can be known to be wrong before anything is built.
+
+    That is what the settings' own validation can't see: the files they name, and whether the
+    actions and the language are known.
+    """
+    try:
+        load_language(settings.language)
+        if settings.home.file:
+            load_overrides(settings.home.file)
+    except SkillError as error:
+        raise ConfigError(f"language: {error}") from error
+    except HomeError as error:
+        raise ConfigError(str(error)) from error
+    Policy(settings.policy)
+    password(settings.mqtt)
+    tls_context(settings.mqtt)
 
 
 @asynccontextmanager
@@ -189,8 +213,11 @@ def open_mind(
             kept.append(Lists(registry, store, names))
 
         def refresh() -> None:
-            for keeper in kept:
-                keeper.refresh()
+            try:
+                for keeper in kept:
+                    keeper.refresh()
+            except AssistantError as error:  # lights can be switched on all the same
+                log.error("timers and lists can't be read: %s", error)
 
         responder = Responder(
             understanding,
@@ -236,18 +263,23 @@ def load_speech(settings: Settings) -> SpeechModels:
 def keep_vocabulary(
     settings: Settings, recogniser: Recogniser, registry: Registry
 ) -> Callable[[], None]:
-    """Bias `recogniser` to the names of the home, now and whenever those change.
+    """Bias `recogniser` to the names of the home, now and soon after those change.
 
     Names it can't recognise are logged once each. Returns what ends this.
     """
     told: set[str] = set()
     revision = -1
+    soon: asyncio.TimerHandle | None = None
 
-    def update(_: object = None) -> None:
-        nonlocal revision
+    def changed(_: object) -> None:
+        nonlocal soon
+        if soon is None and registry.revision != revision:
+            soon = asyncio.get_running_loop().call_later(VOCABULARY_DELAY, update)
+
+    def update() -> None:
+        nonlocal revision, soon
+        soon = None
         home = registry.home()
-        if home.revision == revision:
-            return
         revision = home.revision
         missing = set(recogniser.set_vocabulary(bias_phrases(home, settings.language))) - told
         told.update(missing)
@@ -259,7 +291,14 @@ def keep_vocabulary(
             )
 
     update()
-    return registry.subscribe(update)
+    unsubscribe = registry.subscribe(changed)
+
+    def forget() -> None:
+        unsubscribe()
+        if soon is not None:
+            soon.cancel()
+
+    return forget
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from assistant.compose import (
     Mind,
     SpeechModels,
     build_listener,
+    check,
     keep_vocabulary,
     load_speech,
     open_home,
@@ -114,7 +115,7 @@ async def serve(load: Callable[[], Settings], folders: Directories) -> None:
             wait.cancel()
         if fresh is None:
             notify(STOPPING="1", STATUS="stopping")
-            _insist_on_the_end()
+            _insist_on_the_end(0 if stop.is_set() else 1)
         life.cancel()
         with suppress(asyncio.CancelledError):
             await life
@@ -128,6 +129,7 @@ def _reloaded(load: Callable[[], Settings]) -> Settings | None:
     notify_reloading()
     try:
         settings = load()
+        check(settings)
     except AssistantError as error:
         log.error("not reloaded, the old configuration stays in force: %s", error)
         notify(READY="1", STATUS="configuration is wrong; the old one is in force")
@@ -136,8 +138,8 @@ def _reloaded(load: Callable[[], Settings]) -> Settings | None:
     return settings
 
 
-def _insist_on_the_end() -> None:
-    timer = threading.Timer(LAST_RESORT, os._exit, (0,))
+def _insist_on_the_end(status: int) -> None:
+    timer = threading.Timer(LAST_RESORT, os._exit, (status,))
     timer.daemon = True
     timer.start()
 
@@ -211,8 +213,16 @@ async def _keep_listening(
             forget = keep_vocabulary(settings, loaded.recogniser, mind.registry)
             try:
                 async with open_source(source, 1.0) as ends:
-                    listener = build_listener(
-                        settings, ends.source, ends.sink, loaded, mind, observe, source.area
+                    # In a thread: the phrase engine loads a recogniser of its own.
+                    listener = await asyncio.to_thread(
+                        build_listener,
+                        settings,
+                        ends.source,
+                        ends.sink,
+                        loaded,
+                        mind,
+                        observe,
+                        source.area,
                     )
                     shown.progress[source.name] = ends.last_progress
                     shown.listening[source.name] = listener

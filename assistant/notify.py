@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import time
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 0.5
+"""Seconds for which a service manager whose queue is full is waited for."""
 
 
 def notify(**fields: str) -> bool:
     """Send `fields` to the service manager, such as READY="1" or STATUS="listening".
 
-    Returns False where there is none (NOTIFY_SOCKET unset), as when started by hand.
+    Returns False where there is none (NOTIFY_SOCKET unset), as when started by hand, and when it
+    can't be reached, as while systemd is being updated: no reason to stop listening.
     """
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
@@ -19,8 +26,13 @@ def notify(**fields: str) -> bool:
         address = "\0" + address[1:]  # abstract namespace
     # A status is one line; a newline in it would start another field.
     message = "\n".join(f"{key}={' '.join(value.split())}" for key, value in fields.items())
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
-        channel.sendto(message.encode(), address)
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+            channel.settimeout(PATIENCE)
+            channel.sendto(message.encode(), address)
+    except OSError as error:
+        log.warning("the service manager can't be told %s: %s", ", ".join(fields), error)
+        return False
     return True
 
 

@@ -129,6 +129,13 @@ def test_life_without_a_sound_card(tmp_path: Path) -> None:
         assistant.until("the old one is in force")
         assistant.until_logged("mqtt.nonsense: there is no such setting")
         assistant.until("WATCHDOG=1")
+        # Well formed, but what it names is not there.
+        assistant.configuration.write_text(configuration + "[home]\nfile = 'gone.toml'\n")
+        assistant.signal(signal.SIGHUP)
+        assistant.until_logged("gone.toml")
+        assistant.until("WATCHDOG=1")
+        (tmp_path / "notify").unlink()
+        assistant.until_logged("the service manager can't be told")
         assert assistant.stop() <= 2.0
         assert "Traceback" not in assistant.log()
 

@@ -146,6 +146,11 @@ class Registry:
         """Unit in which temperatures of this home are counted: "°C" or "°F"."""
         return self._base.temperature_unit
 
+    @property
+    def revision(self) -> int:
+        """`home().revision`, without making that picture: changes with all but reports."""
+        return self._revision
+
     def home(self) -> Home:
         """The home at this moment. The same object until something changes."""
         if self._snapshot is None:
