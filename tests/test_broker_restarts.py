@@ -46,7 +46,7 @@ async def test_commands_are_carried_out_once_or_not_at_all(tmp_path: Path, resta
                     assert [o.result for o in response.outcomes] == [Result.CONFIRMED]
                     given.append(state.upper())
                     broker.kill()
-                    await _until(lambda: not link.connection.connected)
+                    await _until(lambda: not mind.registry.home().devices[LAMP].available)
                     # Given while it is down: refused, and never made up for.
                     lost = await _tell(mind, "turn on the bathroom light")
                     assert [o.result for o in lost.outcomes] == [Result.REFUSED]

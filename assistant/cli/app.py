@@ -25,6 +25,7 @@ from assistant.cli import (
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",  # paragraphs are filled to the terminal's width
     context_settings={"help_option_names": ["-h", "--help"]},
     help="A private voice assistant for the home. Nothing leaves the house.",
     epilog="First time here? Try: assistant demo. Something wrong? Ask: assistant doctor.",

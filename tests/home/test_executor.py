@@ -318,6 +318,8 @@ HOME = parse_home(
                 "name": "K",
                 "type": "climate",
                 "capabilities": ["on_off", "temperature", "mode"],
+                "minimum": 7,
+                "maximum": 35,
                 "state": {"on": False, "mode": "off", "target_temperature": 20},
             },
             {
