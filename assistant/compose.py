@@ -97,7 +97,7 @@ def check(settings: Settings) -> None:
     except SkillError as error:
         raise ConfigError(f"language: {error}") from error
     except HomeError as error:
-        raise ConfigError(str(error)) from error
+        raise ConfigError(f"[home] file: {error}") from error
     Policy(settings.policy)
     password(settings.mqtt)
     tls_context(settings.mqtt)
@@ -115,7 +115,7 @@ async def open_home(
     try:
         overrides = load_overrides(settings.home.file) if settings.home.file else None
     except HomeError as error:
-        raise ConfigError(str(error)) from error
+        raise ConfigError(f"[home] file: {error}") from error
     registry = Registry(
         Home(language=settings.language, temperature_unit=settings.home.temperature_unit),
         overrides,

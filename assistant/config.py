@@ -7,6 +7,7 @@ its place: ``ASSISTANT_MQTT__PASSWORD`` overrides ``password`` in ``[mqtt]``.
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -310,8 +311,11 @@ def _explain(error: ValidationError, path: Path | None, text: str) -> str:
         key = ".".join(place)
         variable = "ASSISTANT_" + "__".join(part.upper() for part in place)
         line = _line_of(text, place)
-        where = f"{path}:{line}" if line else f"environment {variable}" if path is None else path
-        what = problem["msg"]
+        foreign = path is None or variable in os.environ  # the environment overrides the file
+        where = f"environment {variable}" if foreign else f"{path}:{line}" if line else path
+        what = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "tuple_type" and place == ["source"]:
+            what = "write it as [[source]], with two brackets: there may be several"
         if problem["type"] == "extra_forbidden":
             known = ", ".join(_known_keys(place[:-1]))
             what = f"there is no such setting; known here: {known}"

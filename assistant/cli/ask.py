@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+import uuid
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from assistant.cli.display import TurnDisplay
-from assistant.cli.home import visited_home
+from assistant.cli.home import check_area, visited_home, warn_of_emptiness
 from assistant.cli.options import (
     ConfigOption,
     LanguageOption,
@@ -24,7 +25,8 @@ from assistant.paths import directories
 
 def command(
     text: Annotated[
-        list[str], typer.Argument(help="What to say; several sentences: several turns.")
+        list[str],
+        typer.Argument(metavar="TEXT...", help="What to say; several sentences: several turns."),
     ],
     area: Annotated[
         str | None, typer.Option("--area", help="Id of the room it is said in.")
@@ -36,37 +38,54 @@ def command(
     """Say TEXT in writing: assistant ask "turn on the kitchen light".
 
     Each TEXT is a turn of one conversation, so a question can be answered by the next. Commands
-    go to the real devices. Exit status 1 when a turn was not understood or failed.
+    go to the real devices. Exit status 1 when a turn was not understood, or not carried out.
     """
+    if not all(sentence.strip() for sentence in text):
+        raise typer.BadParameter("is empty; write what you would say", param_hint="TEXT")
     log_to_terminal(verbose)
     settings = settings_from(config, language)
 
     from assistant.compose import open_mind
     from assistant.home.action import Result
     from assistant.plan import PlanKind, Utterance
-    from assistant.turn.events import TurnEvent
+    from assistant.stt.transcript import Transcript
+    from assistant.turn.events import Heard, TurnEnded, TurnEvent
+    from assistant.turn.trace import Tracer
     from assistant.understand.conversation import Conversation
 
     async def ask() -> bool:
         console = Console()
-        observe = TurnDisplay(console) if verbose else _ignore
+        display = TurnDisplay(console)
+        tracer = Tracer(
+            directories().traces, keep=settings.trace.keep, transcripts=settings.trace.transcripts
+        )
+
+        def observe(event: TurnEvent) -> None:
+            tracer(event)
+            if verbose:
+                display(event)
+
         good = True
         async with visited_home(settings) as link:
+            check_area(area, link.registry)
+            warn_of_emptiness(link)
             with open_mind(settings, directories(), link.registry, observe) as mind:
                 conversation = Conversation()
                 for sentence in text:
                     utterance = Utterance(sentence, settings.language, area, spoken_at=time.time())
+                    turn = uuid.uuid4().hex[:8]
+                    heard = Transcript(sentence, final=True)
+                    observe(Heard(turn, utterance.source, time.monotonic(), heard))
                     response = await mind.responder.respond(
-                        utterance, conversation, turn="ask", observe=observe
+                        utterance, conversation, turn=turn, observe=observe
                     )
+                    observe(TurnEnded(turn, utterance.source, time.monotonic()))
                     console.print(response.reply, highlight=False, markup=False)
                     failed = any(
                         o.result in (Result.FAILED, Result.REFUSED) for o in response.outcomes
                     )
-                    good = good and not failed and response.plan.kind is not PlanKind.UNKNOWN
+                    idle = response.plan.kind in (PlanKind.UNKNOWN, PlanKind.REFUSE)
+                    good = good and not failed and not idle
         return good
-
-    def _ignore(_: TurnEvent) -> None:
-        pass
 
     sys.exit(0 if asyncio.run(ask()) else 1)

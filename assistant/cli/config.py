@@ -26,21 +26,28 @@ def show(config: ConfigOption = None) -> None:
         if isinstance(value, Section):
             console.print(f"\n[bold]\\[{name}][/]")
             for key, entry in value:
-                console.print(f"{key} = {escape(_toml(entry))}")
+                _print_setting(console, key, entry)
         elif name == "source":
             for source in value:
                 console.print("\n[bold]\\[\\[source]][/]")
                 for key, entry in source:
-                    console.print(f"{key} = {escape(_toml(entry))}")
+                    _print_setting(console, key, entry)
         else:
-            console.print(f"{name} = {escape(_toml(value))}")
+            _print_setting(console, name, value)
+
+
+def _print_setting(console: Console, key: str, value: object) -> None:
+    line = f"[dim]# {key} is not set[/]" if value is None else f"{key} = {escape(_toml(value))}"
+    console.print(line, soft_wrap=True)
 
 
 @app.command()
 def check(config: ConfigOption = None) -> None:
     """Read the configuration and say whether it is right; exit 2 when it is not."""
-    settings_from(config)
-    Console().print(f"{config_path(config) or 'defaults'}: all right")
+    from assistant.compose import check as check_what_it_names
+
+    check_what_it_names(settings_from(config))
+    typer.echo(f"{config_path(config) or 'defaults'}: all right")
 
 
 @app.command()
@@ -82,8 +89,6 @@ def _write_field(name: str, field: FieldInfo) -> None:
 
 
 def _toml(value: Annotated[Any, "a setting"]) -> str:
-    if value is None:
-        return "(not set)"
     if isinstance(value, bool | int | float):
         return json.dumps(value)
     if isinstance(value, tuple | list):

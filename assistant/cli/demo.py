@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -117,9 +118,11 @@ async def _demo(console: Console, output: Path, snr: float, prompt: bool) -> int
 
 
 def _summary(console: Console, done: list[Performance]) -> None:
-    table = Table("", "said", "home", title="Summary, times in milliseconds")
+    table = Table("", box=box.SIMPLE_HEAD, title="Summary, times in milliseconds")
+    table.add_column("said", ratio=1)
+    table.add_column("home", no_wrap=True)
     for heading in ("wake", "end", "text", "plan", "command", "audio"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for number, performance in enumerate(done, 1):
         record = performance.record
         stages = {s.name: s.end - s.start for s in record.stages} if record else {}

@@ -64,7 +64,7 @@ def table_of(home: Home, devices: Sequence[Device]) -> Table:
     """`devices` in the order of floors and areas, those without an area last."""
     table = Table("device", box=None, header_style="dim")
     table.add_column("id", no_wrap=True)
-    for header in ("type", "state", "can"):
+    for header in ("state", "can"):
         table.add_column(header)
     floors = {floor.id: number for number, floor in enumerate(home.floors)}
     areas = sorted(home.areas, key=lambda a: (floors.get(a.floor or "", len(floors)), a.name))
@@ -88,16 +88,20 @@ def _heading(home: Home, area: Area | None) -> str:
 
 def _row(device: Device) -> tuple[str, ...]:
     names = ", ".join((device.name, *device.aliases))
-    state = ", ".join(_worded(key, value) for key, value in sorted(device.state.items(), key=_rank))
+    known = dict(device.state)
+    unit = known.pop("unit", "")
+    words = [_worded(key, value) for key, value in sorted(known.items(), key=_rank)]
+    state = ", ".join(f"{word} {unit}" if word.startswith("value ") else word for word in words)
     if not device.available:
         state = "[red]unavailable[/]"
     else:
         state = escape(state) or ("not known" if device.reports_state else "reports none")
-    kind = f"{device.type} ({device.device_class})" if device.device_class else str(device.type)
+    # The type stands in the id.
+    kind = f" [dim]{escape(device.device_class)}[/]" if device.device_class else ""
     can = ", ".join(sorted(device.capabilities))
     if device.risk is not None:
         can = f"{can} [yellow]{device.risk}[/]"
-    return f"  {escape(names)}", device.id, escape(kind), state, can
+    return f"  {escape(names)}{kind}", device.id, state, can
 
 
 def _rank(item: tuple[str, object]) -> tuple[bool, str]:

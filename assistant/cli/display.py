@@ -6,6 +6,7 @@ import time
 
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from assistant.home.action import Action, Result
 from assistant.turn.events import (
@@ -26,6 +27,9 @@ RESULT_STYLE = {
     Result.FAILED: "red",
     Result.REFUSED: "red",
 }
+
+LONGEST_PAYLOAD = 100
+"""Letters of an MQTT message that are shown."""
 
 
 class TurnDisplay:
@@ -56,8 +60,8 @@ class TurnDisplay:
                 self._line("end", f"{reason.replace('_', ' ')}{waited}")
             case Planned(plan=plan):
                 what = "; ".join(_words(action) for action in plan.actions)
-                origin = f"[dim]{plan.skill} · {plan.intent} · {plan.score:.2f}[/]"
-                self._line("plan", f"{plan.kind.value} {escape(what)} {origin}")
+                origin = f"{plan.skill} · {plan.intent} · {plan.score:.2f}" if plan.intent else ""
+                self._line("plan", f"{plan.kind.value} {escape(what)} [dim]{origin}[/]")
             case Carried(outcome=outcome):
                 style = RESULT_STYLE[outcome.result]
                 self._line(
@@ -83,12 +87,25 @@ class TurnDisplay:
 
     def message(self, topic: str, payload: bytes, *, sent: bool) -> None:
         """Print an MQTT message to an appliance, or from one."""
-        text = payload[:100].decode("utf-8", "replace")
+        text = payload.decode("utf-8", "replace")
+        if len(text) > LONGEST_PAYLOAD:
+            text = f"{text[:LONGEST_PAYLOAD]}…"
         self._line("mqtt →" if sent else "mqtt ←", f"{escape(topic)} [dim]{escape(text)}[/]")
 
     def _line(self, label: str, text: str) -> None:
         now = time.monotonic() - self._latest
-        self._console.print(f"  [dim]{now:6.2f}[/]  {label:8} {text}", highlight=False)
+        line = hanging(10, 9)
+        line.add_row(f"  [dim]{now:6.2f}[/]", label, text)
+        self._console.print(line)
+
+
+def hanging(*widths: int) -> Table:
+    """A line in columns, the last of which takes the rest and wraps within itself."""
+    line = Table.grid()
+    for width in widths:
+        line.add_column(width=width, no_wrap=True)
+    line.add_column(overflow="fold")
+    return line
 
 
 def _words(action: Action) -> str:

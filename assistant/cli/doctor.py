@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from assistant import __version__
+from assistant.cli.display import hanging
 from assistant.cli.options import ConfigOption, config_path, log_to_terminal, settings_from
 from assistant.config import Settings
 from assistant.errors import AssistantError
@@ -53,11 +54,11 @@ def command(config: ConfigOption = None) -> None:
     findings += asyncio.run(_outside(settings))
     for finding in findings:
         mark = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[yellow]–[/]"}[finding.ok]
-        console.print(
-            f"{mark} [bold]{finding.what:15}[/] {escape(finding.detail)}", highlight=False
-        )
+        line = hanging(2, 16)
+        line.add_row(mark, f"[bold]{finding.what}[/]", escape(finding.detail))
         if finding.remedy:
-            console.print(f"  {'':15} → {escape(finding.remedy)}", highlight=False)
+            line.add_row("", "", f"→ {escape(finding.remedy)}")
+        console.print(line)
     faults = sum(finding.ok is False for finding in findings)
     if faults:
         console.print(f"[red]{faults} to mend.[/]")

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from assistant.config import Settings
-from assistant.errors import MqttError
+from assistant.errors import ConfigError, MqttError
 from assistant.paths import directories
 
 if TYPE_CHECKING:
     from assistant.compose import HomeLink
+    from assistant.home.registry import Registry
+
+log = logging.getLogger(__name__)
 
 SETTLE = 0.4
 """Seconds without a new device after which the home is taken to have announced itself."""
@@ -47,3 +51,21 @@ async def visited_home(settings: Settings) -> AsyncIterator[HomeLink]:
             ) from None
         await settled(link.registry, SETTLE)
         yield link
+
+
+def check_area(area: str | None, registry: Registry) -> None:
+    """Raise ConfigError where the home has no area with the id `area`."""
+    known = [known.id for known in registry.home().areas]
+    if area is not None and area not in known:
+        there = f"there are: {', '.join(known)}" if known else "it has none"
+        raise ConfigError(f"--area: the home has no area with the id {area!r}; {there}")
+
+
+def warn_of_emptiness(link: HomeLink) -> None:
+    """Say that commands can do nothing, where the home has no devices."""
+    if not link.registry.home().devices:
+        log.warning(
+            "no devices have announced themselves at the MQTT broker %s port %s",
+            link.mqtt.host,
+            link.mqtt.port or "by default",
+        )

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from assistant.cli.display import TurnDisplay
-from assistant.cli.home import visited_home
+from assistant.cli.home import check_area, visited_home, warn_of_emptiness
 from assistant.cli.options import (
     ConfigOption,
     LanguageOption,
@@ -56,7 +56,12 @@ def command(
         source = FileSource(recording)
         models = await asyncio.to_thread(load_speech, settings)
         display = TurnDisplay(Console())
-        tracer = Tracer(directories().traces, keep=settings.trace.keep, on_record=turns.append)
+        tracer = Tracer(
+            directories().traces,
+            keep=settings.trace.keep,
+            transcripts=settings.trace.transcripts,
+            on_record=turns.append,
+        )
 
         def observe(event: TurnEvent) -> None:
             tracer(event)
@@ -64,6 +69,8 @@ def command(
 
         sink: AudioSink = WavSink(output) if output else NullSink()
         async with visited_home(settings) as link:
+            check_area(area, link.registry)
+            warn_of_emptiness(link)
             with open_mind(settings, directories(), link.registry, observe) as mind:
                 keep_vocabulary(settings, models.recogniser, link.registry)
                 listener = build_listener(settings, source, sink, models, mind, observe, area)

@@ -223,6 +223,8 @@ def command(
             MofNCompleteColumn(),
             TimeRemainingColumn(),
             console=console,
+            transient=True,
+            disable=not console.is_terminal,
         ) as progress:
             task = progress.add_task("replay", total=len(lines))
             results = asyncio.run(

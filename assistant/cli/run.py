@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from assistant.cli.options import (
     ConfigOption,
@@ -13,7 +17,11 @@ from assistant.cli.options import (
     log_to_terminal,
     settings_from,
 )
+from assistant.errors import AssistantError
 from assistant.paths import directories
+
+LOCK_FILE = "run.lock"
+"""In the data folder: held by the daemon."""
 
 
 def command(config: ConfigOption = None, verbose: VerboseOption = False) -> None:
@@ -29,4 +37,29 @@ def command(config: ConfigOption = None, verbose: VerboseOption = False) -> None
         log_to_journal(level)
     from assistant.daemon import serve
 
-    asyncio.run(serve(lambda: settings_from(config), directories()))
+    with _alone(directories().data):
+        asyncio.run(serve(lambda: settings_from(config), directories()))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the lock of the data folder: two daemons would both ring its timers and both answer.
+
+    Raises AssistantError when another holds it. The system lets go of it however this one ends.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / LOCK_FILE).open("w")
+    except OSError as error:
+        raise AssistantError(
+            f"{folder}: can't be written to ({error.strerror}); see: assistant doctor"
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise AssistantError(
+                f"assistant run is running already with {folder}; end that one first, or give "
+                "this one a folder of its own with ASSISTANT_HOME"
+            ) from error
+        yield

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from assistant.cli.options import ConfigOption, LanguageOption, log_to_terminal, settings_from
-from assistant.errors import ModelError
+from assistant.errors import AudioError, ModelError
 
 
 def command(
@@ -25,6 +25,7 @@ def command(
     log_to_terminal(verbose=False)
     settings = settings_from(config, language)
 
+    from assistant.audio.devices import sound_devices
     from assistant.audio.speaker import Speaker as Loudspeaker
     from assistant.audio.wavsink import WavSink
     from assistant.tts.select import select_speaker
@@ -40,6 +41,12 @@ def command(
             await speaker.say(text, sink)
             typer.echo(f"{written}: written with {speaker.voice.name}")
         else:
+            if settings.source[0].output == "none":
+                raise AudioError('output = "none" in [[source]]; write a file with: -o FILE.wav')
+            # The daemon waits for a missing device; here somebody waits for the sound.
+            devices = await sound_devices()
+            if not devices.outputs:
+                raise AudioError(f"{devices.problem}; to write a file: -o FILE.wav")
             async with Loudspeaker(settings.source[0].output) as loudspeaker:
                 await speaker.say(text, loudspeaker)
 

@@ -45,7 +45,8 @@ def print_record(console: Console, record: TurnRecord) -> None:
     if record.transcript:
         console.print(f"heard   “{escape(record.transcript)}”")
     if record.plan:
-        console.print(f"plan    {record.plan} [dim]{record.intent} ({record.skill})[/]")
+        origin = f"[dim]{record.intent} ({record.skill})[/]" if record.intent else ""
+        console.print(f"plan    {record.plan} {origin}")
     for outcome in record.outcomes:
         colour = {"confirmed": "green", "sent": "yellow"}.get(outcome["result"], "red")
         params = ", ".join(f"{k}={v}" for k, v in outcome["params"].items())

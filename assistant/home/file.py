@@ -341,7 +341,7 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise HomeError(f"{path}: can't be read ({error.strerror}); check [home] file") from error
+        raise HomeError(f"{path}: can't be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise HomeError(f"{path}: is not UTF-8 text; save it as UTF-8") from error
 

@@ -79,7 +79,7 @@ async def _run(home: VirtualHome) -> None:
         # Also where the shell that started us in the background has SIGINT ignored.
         asyncio.get_running_loop().add_signal_handler(number, lambda: running and running.cancel())
     async with home:
-        table = Table("room", "appliance", "state", title="The virtual home")
+        table = Table("room", "appliance", "state", title="The virtual home", box=None)
         table.add_column("id", no_wrap=True)
         for appliance in home.appliances.values():
             state = ", ".join(f"{key} {value}" for key, value in appliance.state().items())
