@@ -26,7 +26,7 @@ from assistant.paths import directories
 def command(
     text: Annotated[
         list[str],
-        typer.Argument(metavar="TEXT...", help="What to say; several sentences: several turns."),
+        typer.Argument(metavar="TEXT", help="What to say; several sentences: several turns."),
     ],
     area: Annotated[
         str | None, typer.Option("--area", help="Id of the room it is said in.")

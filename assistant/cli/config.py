@@ -22,7 +22,10 @@ def show(config: ConfigOption = None) -> None:
     settings = settings_from(config)
     console = Console()
     console.print(f"[dim]# from {config_path(config) or 'the defaults'}[/]")
-    for name, value in settings:
+    # In TOML, what belongs to no table comes first.
+    for name, value in sorted(
+        settings, key=lambda item: isinstance(item[1], Section | tuple | dict)
+    ):
         if isinstance(value, Section):
             console.print(f"\n[bold]\\[{name}][/]")
             for key, entry in value:
@@ -31,6 +34,11 @@ def show(config: ConfigOption = None) -> None:
             for source in value:
                 console.print("\n[bold]\\[\\[source]][/]")
                 for key, entry in source:
+                    _print_setting(console, key, entry)
+        elif isinstance(value, dict):
+            for table, options in value.items():
+                console.print(f"\n[bold]\\[{name}.{escape(table)}][/]")
+                for key, entry in options.items():
                     _print_setting(console, key, entry)
         else:
             _print_setting(console, name, value)

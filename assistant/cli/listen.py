@@ -45,11 +45,13 @@ def command(
 
     from assistant.audio.file import FileSource
     from assistant.audio.ports import AudioSink
+    from assistant.audio.wav import read_wav
     from assistant.audio.wavsink import NullSink, WavSink
     from assistant.compose import build_listener, keep_vocabulary, load_speech, open_mind
     from assistant.turn.events import TurnEvent
     from assistant.turn.trace import Tracer, TurnRecord
 
+    read_wav(recording)  # what is wrong with it is said before anybody waits for models
     turns: list[TurnRecord] = []
 
     async def listen() -> None:
