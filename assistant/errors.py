@@ -33,3 +33,7 @@ class HomeError(AssistantError):
 
 class SkillError(AssistantError):
     """A skill can't be loaded or failed at its work; the others go on."""
+
+
+class LlmError(AssistantError):
+    """The language model can't answer: prompt too long, too little memory, server unreachable."""
