@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from assistant.llm.architecture import Architecture
 from assistant.llm.quantisation import Quantisation
 
@@ -23,6 +26,8 @@ TRUNK_FILE: Final = "trunk.data"
 HEAD_FILE: Final = "head.data"
 MTP_FILE: Final = "mtp.data"
 MTP: Final = "model.mtp_layers.0"
+ROTARY: Final = ("rotary.cos", "rotary.sin")
+"""Tables of the rotary positions, float32 [context, head_size / 2]; made, not read: no sources."""
 
 
 class Part(StrEnum):
@@ -37,9 +42,9 @@ class Part(StrEnum):
 class Stored:
     """One tensor as stored, `sources` joined along their rows.
 
-    A matrix (`columns` > 0) of 4 or 8 bits is codes, uint8 [rows, columns / block, block * bits / 8]
-    (of two 4-bit codes in a byte the first is the low half), at `offset`, and scales, float32
-    [rows, columns / block], at `scales_offset`. A matrix of 32 bits is float32 [rows, columns], a
+    A matrix (`columns` > 0) of 4 or 8 bits is codes, uint8 [rows, columns / block,
+    block * bits / 8] (of two 4-bit codes in a byte the first is the low half), at `offset`, and
+    scales, float32 [rows, columns / block], at `scales_offset`. A matrix of 32 bits is float32 [rows, columns], a
     vector (`columns` 0) float32 [rows]. Columns that do not fill the last block are padded with
     weight 0. Everything is little-endian and row by row.
     """
@@ -108,6 +113,7 @@ def file_sizes(stored: tuple[Stored, ...]) -> dict[str, int]:
     return sizes
 
 
+Floats = NDArray[np.float32]
 _Wanted = tuple[str, str, tuple[str, ...], int, int, int]
 
 
@@ -116,6 +122,8 @@ def _wanted(a: Architecture, q: Quantisation) -> Iterator[_Wanted]:
     yield "embedding", EMBEDDING_FILE, embedding, a.vocabulary, a.hidden, q.embedding_bits
     for layer in range(a.layers):
         yield from _layer(f"layers.{layer}", f"model.layers.{layer}", TRUNK_FILE, a, q)
+    for table in ROTARY:
+        yield table, TRUNK_FILE, (), a.context, a.head_size // 2, 32
     yield "norm", TRUNK_FILE, ("model.norm.weight",), a.hidden, 0, 32
     head = embedding if a.tied else ("lm_head.weight",)
     yield "head", HEAD_FILE, head, a.vocabulary, a.hidden, q.head_bits
@@ -144,3 +152,14 @@ def _layer(
     yield f"{name}.gate", file, of("mlp.gate_proj"), a.intermediate, a.hidden, q.bits
     yield f"{name}.up", file, of("mlp.up_proj"), a.intermediate, a.hidden, q.bits
     yield f"{name}.down", file, of("mlp.down_proj"), a.hidden, a.intermediate, q.bits
+
+
+def rotary_tables(architecture: Architecture) -> tuple[Floats, Floats]:
+    """The arrays ROTARY: cosines and sines of position * theta^(-2i / head_size).
+
+    Source: Su et al., "RoFormer", section 3.2.2.
+    """
+    half = architecture.head_size // 2
+    speeds = architecture.rope_theta ** (-np.arange(half, dtype=np.float64) / half)
+    angles = np.arange(architecture.context, dtype=np.float64)[:, None] * speeds
+    return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
