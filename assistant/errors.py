@@ -37,3 +37,7 @@ class SkillError(AssistantError):
 
 class LlmError(AssistantError):
     """The language model can't answer: prompt too long, too little memory, server unreachable."""
+
+
+class QueryError(LlmError):
+    """The model answers others, but not this: prompt longer than the context, impossible schema."""
