@@ -13,9 +13,10 @@ Inputs and outputs (H hidden size, n new tokens, C length of the caches, all of 
              -> hidden float32 [1, n, H] (the residual before the final norm), normed float32
                 [1, n, H] (after it), present_key_I, present_value_I (the same buffers)
     head.onnx   normed float32 [n, H] -> logits float32 [n, vocabulary]
+    draft.onnx  the same for the first SHORTLIST tokens alone, which a draft is chosen from
     mtp.onnx    as the trunk, with one layer, and hidden_in float32 [1, n, H]: row t is the trunk's
                 `hidden` at position t, and input_ids the token at t + 1. From its `normed` the
-                head makes the logits of the token at t + 2.
+                output matrix makes the logits of the token at t + 2.
 
 Operators: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md. MTP:
 XiaomiMiMo/MiMo, "MiMo: Unlocking the Reasoning Potential of Language Model", section 2.
@@ -24,13 +25,13 @@ XiaomiMiMo/MiMo, "MiMo: Unlocking the Reasoning Potential of Language Model", se
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import onnx
 from onnx import TensorProto, helper
 
 from assistant.llm.architecture import Architecture
-from assistant.llm.layout import ROTARY, Part, Stored, layout
+from assistant.llm.layout import ROTARY, SHORTLIST, Part, Stored, layout
 from assistant.llm.quantisation import Quantisation
 
 _OPSET: Final = 21
@@ -44,7 +45,7 @@ def build_graph(
 ) -> onnx.ModelProto:
     """The graph of one part. Its arrays are external: those of `layout`, in the same folder."""
     drawing = _Drawing(architecture, quantisation)
-    build = {Part.TRUNK: _trunk, Part.HEAD: _head, Part.MTP: _mtp}[part]
+    build = {Part.TRUNK: _trunk, Part.HEAD: _head, Part.DRAFT: _draft, Part.MTP: _mtp}[part]
     inputs, outputs = build(drawing)
     graph = helper.make_graph(drawing.nodes, part.value, inputs, outputs, drawing.arrays)
     opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid(_MICROSOFT, 1)]
@@ -67,7 +68,7 @@ class _Drawing:
         inputs: Sequence[str],
         outputs: Sequence[str],
         domain: str = _MICROSOFT,
-        **attributes: float,
+        **attributes: Any,
     ) -> str:
         """Add a node; returns its first output."""
         self.nodes.append(
@@ -93,42 +94,44 @@ class _Drawing:
             self.arrays.append(tensor)
         return name
 
-    def floats(self, name: str) -> str:
-        """A vector, or a matrix of 32 bits."""
+    def floats(self, name: str, rows: int | None = None) -> str:
+        """A vector, or a matrix of 32 bits, or its first `rows`."""
         s = self._stored[name]
-        shape = [s.rows, s.columns] if s.columns else [s.rows]
-        return self.array(name, TensorProto.FLOAT, shape, s.file, s.offset, s.size)
+        rows = rows or s.rows
+        shape = [rows, s.columns] if s.columns else [rows]
+        return self.array(name, TensorProto.FLOAT, shape, s.file, s.offset, rows * s.row_bytes)
 
     def codes(self, name: str, shape: Sequence[int]) -> tuple[str, str]:
-        """Codes, in the shape an operator wants, and scales of a quantised matrix."""
+        """Codes, in the shape an operator wants, and scales of the first rows of a matrix."""
         s = self._stored[name]
-        scales = [s.rows, s.blocks]
+        rows = shape[0]
         return (
-            self.array(name, TensorProto.UINT8, shape, s.file, s.offset, s.size),
+            self.array(name, TensorProto.UINT8, shape, s.file, s.offset, rows * s.row_bytes),
             self.array(
                 f"{name}.scales",
                 TensorProto.FLOAT,
-                scales,
+                [rows, s.blocks],
                 s.file,
                 s.scales_offset,
-                s.scales_size,
+                4 * rows * s.blocks,
             ),
         )
 
-    def matmul(self, name: str, x: str, output: str = "") -> str:
-        """`x` times the transpose of the stored matrix `name`."""
+    def matmul(self, name: str, x: str, output: str = "", rows: int | None = None) -> str:
+        """`x` times the transpose of the stored matrix `name`, or of its first `rows`."""
         s = self._stored[name]
+        rows = rows or s.rows
         output = output or f"{name}/out"
         if s.bits == 32:
-            return self.node("FusedMatMul", [x, self.floats(name)], [output], transB=1)
+            return self.node("FusedMatMul", [x, self.floats(name, rows)], [output], transB=1)
         width = s.block * s.bits // 8
-        codes, scales = self.codes(name, [s.rows, s.blocks, width])
+        codes, scales = self.codes(name, [rows, s.blocks, width])
         return self.node(
             "MatMulNBits",
             [x, codes, scales],
             [output],
             K=s.columns,
-            N=s.rows,
+            N=rows,
             bits=s.bits,
             block_size=s.block,
             accuracy_level=_INTEGERS,
@@ -176,11 +179,7 @@ class _Drawing:
         qkv = self.matmul(f"{name}.qkv", normed)
         if a.qkv_bias:
             qkv = self.node("Add", [qkv, self.floats(f"{name}.qkv_bias")], [f"{name}/qkv"], "")
-        rotary = [
-            self.array(table, TensorProto.FLOAT, [s.rows, s.columns], s.file, s.offset, s.size)
-            for table in ROTARY
-            for s in (self._stored[table],)
-        ]
+        rotary = [self.floats(table) for table in ROTARY]
         past = [f"past_key_{cache}", f"past_value_{cache}"]
         lengths = ["seqlens_k", "total_sequence_length"]
         attention = self.node(
@@ -238,6 +237,12 @@ def _head(d: _Drawing) -> _Ends:
     return [_floats("normed", ["n", d.a.hidden])], [_floats("logits", ["n", d.a.vocabulary])]
 
 
+def _draft(d: _Drawing) -> _Ends:
+    rows = min(SHORTLIST, d.a.vocabulary)
+    d.matmul("head", "normed", "logits", rows)
+    return [_floats("normed", ["n", d.a.hidden])], [_floats("logits", ["n", rows])]
+
+
 def _mtp(d: _Drawing) -> _Ends:
     hidden = d.norm("mtp.hidden_layernorm", "hidden_in", "mtp/hidden_normed")
     token = d.norm("mtp.token_layernorm", d.embedded(), "mtp/token_normed")
@@ -250,5 +255,5 @@ def _mtp(d: _Drawing) -> _Ends:
     return [*inputs, _floats("hidden_in", [1, "n", d.a.hidden])], outputs
 
 
-def _floats(name: str, shape: Sequence[int | str]) -> onnx.ValueInfoProto:
+def _floats(name: str, shape: Sequence[object]) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)

@@ -36,6 +36,19 @@ class Part(StrEnum):
     TRUNK = "trunk"
     HEAD = "head"
     MTP = "mtp"
+    DRAFT = "draft"
+    """The output matrix for the drafter: the first SHORTLIST tokens alone."""
+
+
+SHORTLIST: Final = 32768
+"""Tokens that a draft is chosen from. A byte-pair tokenizer numbers its tokens by how common they
+were, so these are nearly all that is ever said, and cost a fifth of the whole output matrix."""
+
+
+def parts(architecture: Architecture) -> tuple[Part, ...]:
+    """The graphs that a directory of this architecture has."""
+    drafting = (Part.MTP, Part.DRAFT) if architecture.mtp_layers else ()
+    return (Part.TRUNK, Part.HEAD, *drafting)
 
 
 @dataclass(frozen=True, slots=True)
