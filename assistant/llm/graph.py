@@ -255,5 +255,5 @@ def _mtp(d: _Drawing) -> _Ends:
     return [*inputs, _floats("hidden_in", [1, "n", d.a.hidden])], outputs
 
 
-def _floats(name: str, shape: Sequence[object]) -> onnx.ValueInfoProto:
+def _floats(name: str, shape: Sequence[Any]) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)

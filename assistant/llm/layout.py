@@ -57,9 +57,10 @@ class Stored:
 
     A matrix (`columns` > 0) of 4 or 8 bits is codes, uint8 [rows, columns / block,
     block * bits / 8] (of two 4-bit codes in a byte the first is the low half), at `offset`, and
-    scales, float32 [rows, columns / block], at `scales_offset`. A matrix of 32 bits is float32 [rows, columns], a
-    vector (`columns` 0) float32 [rows]. Columns that do not fill the last block are padded with
-    weight 0. Everything is little-endian and row by row.
+    scales, float32 [rows, columns / block], at `scales_offset`. A matrix of 32 bits is float32
+    [rows, columns], a vector (`columns` 0) float32 [rows]. Columns that do not fill the last block
+    are padded with weight 0. Everything is little-endian and row by row. Without `sources` it is
+    computed: see `rotary_tables`.
     """
 
     name: str
