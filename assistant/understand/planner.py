@@ -102,7 +102,7 @@ class Planner:
         self,
         model: LanguageModel,
         vocabulary: Vocabulary = VOCABULARY,
-        settings: PlannerSettings = PlannerSettings(),  # noqa: B008
+        settings: PlannerSettings = PlannerSettings(),
     ) -> None:
         self._model = model
         self._vocabulary = vocabulary
