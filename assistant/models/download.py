@@ -7,8 +7,9 @@ import logging
 import re
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from assistant.errors import ModelError
@@ -24,71 +25,84 @@ class _InterruptedError(Exception):
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects, but not from https to http."""
+    """Follows redirects, but not from https to http, and tells no other host who we are."""
 
     def redirect_request(self, req, fp, code, msg, headers, newurl):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
         if req.full_url.startswith("https:") and not newurl.startswith("https:"):
             raise ModelError(f"{req.full_url} redirects to unencrypted {newurl}; not followed")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
+        request = super().redirect_request(req, fp, code, msg, headers, newurl)
+        if request is not None and _host(newurl) == _host(req.full_url):
+            request.unredirected_hdrs.update(req.unredirected_hdrs)
+        return request
 
 
 def download(
     url: str,
     target: Path,
     *,
-    validator: Path,
+    validator: Path | None,
     max_bytes: int,
     progress: Callable[[int, int | None], None],
+    headers: Mapping[str, str] | None = None,
+    attempts: int = _ATTEMPTS,
     pause: float = 1.0,
 ) -> None:
     """Fetch `url` into `target`, going on where an earlier attempt stopped.
 
     `validator` keeps the server's ETag or date, so that a file which changed meanwhile is
-    fetched anew. Interruptions are retried a few times, `pause` seconds apart at first and twice
-    as long each time; what has arrived stays for the next call. `progress` is told the bytes
-    here and in all (None: the server didn't say). Raises ModelError.
+    fetched anew; None: what lies behind this URL never changes. `headers` go to the URL's own host
+    and to no other that it redirects to. Interruptions are retried until `attempts` in a row have
+    brought nothing, `pause` seconds apart at first and twice as long each time; what has arrived
+    stays for the next call. `progress` is told the bytes here and in all (None: the server didn't
+    say). Raises ModelError.
     """
     failures = 0
     while True:
         before = target.stat().st_size if target.exists() else 0
         try:
-            _attempt(url, target, validator, max_bytes, progress)
+            _attempt(url, target, validator, max_bytes, progress, headers or {})
         except _InterruptedError as error:
             here = target.stat().st_size if target.exists() else 0
             failures = 1 if here > before else failures + 1
-            if failures >= _ATTEMPTS:
+            if failures >= attempts:
                 raise ModelError(f"{url}: {error}; {here} bytes are kept") from error
             _log.info("%s: %s; trying again", url, error)
             time.sleep(pause * 2 ** (failures - 1))
         else:
-            validator.unlink(missing_ok=True)
+            if validator:
+                validator.unlink(missing_ok=True)
             return
 
 
 def _attempt(
     url: str,
     target: Path,
-    validator: Path,
+    validator: Path | None,
     max_bytes: int,
     progress: Callable[[int, int | None], None],
+    headers: Mapping[str, str],
 ) -> None:
-    start = target.stat().st_size if target.exists() and validator.exists() else 0
+    known = validator is None or validator.exists()
+    start = target.stat().st_size if target.exists() and known else 0
     request = urllib.request.Request(url, headers={"User-Agent": "mimo-voice"})  # noqa: S310 -- only HTTP handlers below
+    for name, value in headers.items():
+        request.add_unredirected_header(name, value)
     if start:
         request.add_header("Range", f"bytes={start}-")
-        request.add_header("If-Range", validator.read_text(encoding="ascii"))
+        if validator:
+            request.add_header("If-Range", validator.read_text(encoding="ascii"))
     try:
         with _opener().open(request, timeout=_TIMEOUT) as response:
             start, total = _placement(response, start)
             if total is not None and total > max_bytes:
                 raise ModelError(f"{url} has {total} bytes; at most {max_bytes} are expected")
-            if start == 0:
+            if start == 0 and validator:
                 _keep_validator(response, validator)
             _receive(response, target, start, total, max_bytes, progress)
     except urllib.error.HTTPError as error:
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             # The part is no beginning of what the server has now.
-            validator.unlink(missing_ok=True)
+            (validator or target).unlink(missing_ok=True)
             raise _InterruptedError("the server's file is another one now") from error
         if error.code >= 500 or error.code == http.HTTPStatus.TOO_MANY_REQUESTS:
             raise _InterruptedError(f"the server answers {error.code} {error.reason}") from error
@@ -97,6 +111,11 @@ def _attempt(
         raise _InterruptedError(f"can't be reached ({error.reason})") from error
     except (TimeoutError, ConnectionError, http.client.HTTPException) as error:
         raise _InterruptedError(f"broke off ({error or type(error).__name__})") from error
+
+
+def _host(url: str) -> tuple[str, str]:
+    parts = urllib.parse.urlsplit(url)
+    return parts.scheme, parts.netloc
 
 
 def _opener() -> urllib.request.OpenerDirector:
