@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Final
@@ -73,7 +73,7 @@ class FallbackModel:
             self._answers_by_second -= 1
 
     async def prepare(self, messages: Sequence[Message], *, keep: bool = False) -> None:
-        """Prepare the one that would answer now; both with what is kept, to be ready when needed."""
+        """Prepare the one that would answer now; with `keep` both, so that either is ready."""
         if keep or not self._skips_first():
             await self._first.prepare(messages, keep=keep)
         if keep or self._skips_first():
@@ -87,18 +87,14 @@ class FallbackModel:
             await self._second.close()
 
     def _skips_first(self) -> bool:
-        return self._down_until is not None and _now() < self._down_until
+        return self._down_until is not None and time.monotonic() < self._down_until
 
     def _note_down(self, error: LlmError) -> None:
         if self._down_until is None:
             _log.warning("%s answers from now on: %s", self._second.name, error)
-        self._down_until = _now() + self._pause
+        self._down_until = time.monotonic() + self._pause
 
     def _note_up(self) -> None:
         if self._down_until is not None:
             _log.warning("%s answers again", self._first.name)
         self._down_until = None
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
