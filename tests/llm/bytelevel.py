@@ -13,6 +13,7 @@ QWEN: Final = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
+GPT2: Final = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 LLAMA3: Final = QWEN.replace(r"\p{N}|", r"\p{N}{1,3}|")
 
 CHATML_SPECIAL: Final = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
@@ -30,6 +31,7 @@ _READ: Final = (
     '{"actions":[{"name":"light.on","device":"light.kitchen","brightness":80}],"reply":"Done."}\n'
     "Perché no? Spegni tutte le luci del soggiorno tranne l'abat-jour, e chiudi le tapparelle.\n"
     "What is the temperature outside?  It is twelve degrees - cold, isn't it?\n\n"
+    "Yes\n\nNo\n\n\nWell  \n\n"
 )
 
 

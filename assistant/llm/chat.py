@@ -1,0 +1,328 @@
+"""From messages to the tokens of a prompt, by the chat template that came with the checkpoint.
+
+The template is Jinja written by others: it runs in Jinja's sandbox, with what Hugging Face offers
+to templates and no more, and what it makes is bounded. What people and devices say can't act as
+control tokens: `<|im_end|>` in a message is tokenised like any other letters.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from itertools import takewhile
+from typing import Any, Final
+
+from jinja2 import TemplateError, nodes
+from jinja2.ext import Extension, loopcontrols
+from jinja2.meta import find_undeclared_variables
+from jinja2.parser import Parser
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from tokenizers import Tokenizer
+
+from assistant.errors import LlmError, ModelError
+from assistant.llm.model import Message, Role
+from assistant.llm.text import THINK, THINK_END
+
+THOUGHT_END: Final = f"\n{THINK_END}\n\n"
+"""Ends a thought that is to go on no longer; the answer follows."""
+NO_THOUGHT: Final = f"{THINK}\n{THOUGHT_END}"
+"""A thought without content: after it the model answers at once."""
+
+_SOURCE_LIMIT: Final = 1 << 18
+"""Characters of a template."""
+_OUTPUT_LIMIT: Final = 1 << 22
+"""Characters of a prompt: far beyond every context."""
+_SWITCH: Final = "enable_thinking"
+"""The variable by which newer templates let thinking be switched off."""
+_PROBES: Final = ("a", "Z", "7", " b", "\n", "\n\nc", " \n", "\t", '"', "—", "é", "。")
+"""Contents that begin as differently as contents can."""
+
+# What a template may fail with beside its own errors, handed values it did not expect.
+_FAILURES: Final = (
+    TemplateError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+
+
+class ChatTemplate:
+    """A checkpoint's chat template. `bos` and `eos` are the texts of those tokens, or empty.
+
+    `thinks`: the model is one that thinks between `<think>` and `</think>`; None: it is if its
+    template mentions the mark. Raises ModelError where the template is not Jinja or is too long.
+    """
+
+    def __init__(self, source: str, *, bos: str, eos: str, thinks: bool | None = None) -> None:
+        if len(source) > _SOURCE_LIMIT:
+            raise ModelError(f"the model's chat template is too long ({len(source)} characters)")
+        self._variables = {"bos_token": bos, "eos_token": eos}
+        # Stands for contents while a template is rendered. Of digits, so that no filter changes it;
+        # unguessable, so that no content contains it.
+        self._mark = "".join(secrets.choice("123456789") for _ in range(24))
+        environment = _environment(self._json)
+        try:
+            self._template = environment.from_string(source)
+            unknown = find_undeclared_variables(environment.parse(source))
+        except (TemplateError, ValueError, RecursionError) as error:
+            raise ModelError(f"the model's chat template can't be used: {error}") from error
+        self._switched = _SWITCH in unknown
+        self.thinks = THINK in source if thinks is None else thinks
+
+    @cached_property
+    def opens_thought(self) -> bool:
+        """Whether a prompt with thinking ends within a thought: the text begins with one."""
+        prompt = self.render([Message(Role.USER, "a")], thinking=True)
+        return prompt.rstrip().endswith(THINK)
+
+    def render(
+        self,
+        messages: Sequence[Message],
+        *,
+        thinking: bool,
+        generate: bool = True,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+    ) -> str:
+        """The text of the prompt: for people and tests; a model is given what `encode` makes.
+
+        `generate`: the answer's beginning is added; without `thinking` that holds an empty thought
+        where the model is one that thinks. `tools`: definitions as in OpenAI's interface, for
+        templates that know them. Raises ModelError when the template fails, LlmError without
+        messages.
+        """
+        said = [(message.role.value, _sound(message.content)) for message in messages]
+        return self._render(said, _sound_all(tools), thinking, generate)
+
+    def protected(
+        self,
+        messages: Sequence[Message],
+        *,
+        thinking: bool,
+        generate: bool = True,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        control: re.Pattern[str] | None = None,
+    ) -> tuple[str, Callable[[str], str]]:
+        """The prompt with stand-ins for all contents, and what puts contents in their place.
+
+        Of `tools` only what `control` matches has a stand-in: templates look at their other parts.
+        White space around contents stays, for templates that trim it. A template that looks into a
+        content sees digits. Raises what `render` does.
+        """
+        hidden: list[str] = []
+
+        def stand_in(text: str) -> str:
+            hidden.append(text)
+            return f"{self._mark}0{len(hidden) - 1:06}"
+
+        def without_control(text: str) -> str:
+            return control.sub(lambda match: stand_in(match[0]), text) if control else text
+
+        def contents(match: re.Match[str]) -> str:
+            text = hidden[int(match[2])]
+            return text if match[1] == "0" else json.dumps(text, ensure_ascii=False)[1:-1]
+
+        said = []
+        for message in messages:
+            content = _sound(message.content)
+            core = content.strip()
+            if core:
+                before, after = content.split(core, 1)
+                content = f"{before}{stand_in(core)}{after}"
+            said.append((message.role.value, content))
+        text = self._render(said, _sound_all(tools, without_control), thinking, generate)
+        places = re.compile(rf"{self._mark}([01])(\d{{6}})")
+        return text, lambda part: places.sub(contents, part)
+
+    def _render(
+        self, said: list[tuple[str, str]], tools: Any, thinking: bool, generate: bool
+    ) -> str:
+        if not said:
+            raise LlmError("there is no message for the language model to answer")
+        variables: dict[str, Any] = {
+            **self._variables,
+            "messages": [{"role": role, "content": content} for role, content in said],
+            "tools": tools,
+            "add_generation_prompt": generate,
+        }
+        if self._switched:
+            variables[_SWITCH] = thinking
+        parts, length = [], 0
+        try:
+            for part in self._template.generate(variables):
+                parts.append(part)
+                length += len(part)
+                if length > _OUTPUT_LIMIT:
+                    raise ModelError(
+                        f"the model's chat template makes more than {_OUTPUT_LIMIT} characters"
+                    )
+        except _FAILURES as error:
+            raise ModelError(f"the model's chat template failed: {error}"[:300]) from error
+        text = "".join(parts)
+        if thinking or not generate or self._switched or not self.thinks:
+            return text
+        return _without_thought(text)
+
+    def _json(
+        self,
+        value: Any,
+        ensure_ascii: bool = False,
+        indent: int | None = None,
+        separators: tuple[str, str] | None = None,
+        sort_keys: bool = False,
+    ) -> str:
+        """The filter `tojson`, which has contents written as JSON when they are put in place."""
+        text = json.dumps(
+            value,
+            ensure_ascii=ensure_ascii,
+            indent=indent,
+            separators=separators,
+            sort_keys=sort_keys,
+        )
+        return text.replace(f"{self._mark}0", f"{self._mark}1")
+
+
+def encode(
+    tokenizer: Tokenizer,
+    template: ChatTemplate,
+    messages: Sequence[Message],
+    *,
+    thinking: bool = False,
+    generate: bool = True,
+    tools: Sequence[Mapping[str, Any]] | None = None,
+) -> list[int]:
+    """The tokens of the prompt that `template.render` describes.
+
+    They are those of the rendered text, except that nothing in a message or a tool becomes one of
+    the tokenizer's added tokens (control tokens, `<think>`). Raises what `render` does.
+    """
+    added = tokenizer.get_added_tokens_decoder()
+    names = sorted((token.content for token in added.values()), key=len, reverse=True)
+    control = re.compile("|".join(map(re.escape, names))) if names else None
+    text, filled = template.protected(
+        messages, thinking=thinking, generate=generate, tools=tools, control=control
+    )
+    # Cut at the template's own control tokens. What lies between is tokenised as a whole, contents
+    # and the template's words together: merges across their borders are as in the plain text.
+    tokens: list[int] = []
+    end = 0
+    encoding = _encoding(tokenizer, text)
+    for token, (start, stop) in zip(encoding.ids, encoding.offsets, strict=True):
+        if token in added:
+            tokens += _ordinary(tokenizer, filled(text[end:start]), added)
+            tokens.append(token)
+            end = stop
+    return tokens + _ordinary(tokenizer, filled(text[end:]), added)
+
+
+def static_prefix(
+    tokenizer: Tokenizer,
+    template: ChatTemplate,
+    messages: Sequence[Message],
+    *,
+    thinking: bool = False,
+    tools: Sequence[Mapping[str, Any]] | None = None,
+) -> list[int]:
+    """The tokens with which every dialogue begins that begins with `messages`.
+
+    After them comes whoever's turn it is: the user, or after the user the assistant.
+    """
+    answer = bool(messages) and messages[-1].role is Role.USER
+    role = Role.ASSISTANT if answer else Role.USER
+    prompts = [
+        encode(
+            tokenizer,
+            template,
+            [*messages, Message(role, content)],
+            thinking=thinking,
+            generate=not answer,
+            tools=tools,
+        )
+        for content in _PROBES
+    ]
+    shared = takewhile(lambda tokens: len(set(tokens)) == 1, zip(*prompts, strict=False))
+    return [tokens[0] for tokens in shared]
+
+
+def _ordinary(tokenizer: Tokenizer, text: str, added: Mapping[int, Any]) -> list[int]:
+    """Tokens of `text`, none of them added ones."""
+    tokens: list[int] = _encoding(tokenizer, text).ids
+    if added.keys().isdisjoint(tokens):
+        return tokens
+    # The tokenizer can't be told to overlook those that aren't special, so its steps are taken one
+    # by one: they know nothing of added tokens.
+    normal = tokenizer.normalizer.normalize_str(text) if tokenizer.normalizer else text
+    words = [normal]
+    if tokenizer.pre_tokenizer:
+        words = [word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(normal)]
+    model = tokenizer.model
+    return [token.id for word in words for token in model.tokenize(word)]
+
+
+def _encoding(tokenizer: Tokenizer, text: str) -> Any:
+    if tokenizer.truncation is not None:  # some checkpoints' files cut texts at 512 tokens
+        tokenizer.no_truncation()
+    if tokenizer.padding is not None:
+        tokenizer.no_padding()
+    return tokenizer.encode(text, add_special_tokens=False)
+
+
+def _without_thought(prompt: str) -> str:
+    bare = prompt.rstrip()
+    if bare.endswith(THINK_END):
+        return prompt
+    if bare.endswith(THINK):
+        return bare + NO_THOUGHT.removeprefix(THINK)
+    return prompt + NO_THOUGHT
+
+
+def _sound(text: str) -> str:
+    """`text` with U+FFFD for lone surrogates, which have no UTF-8."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _sound_all(value: Any, change: Callable[[str], str] = str) -> Any:
+    """Plain JSON values, all strings of them sound and changed."""
+    if isinstance(value, str):
+        return change(_sound(value))
+    if isinstance(value, Mapping):
+        return {_sound_all(str(k), change): _sound_all(v, change) for k, v in value.items()}
+    if isinstance(value, Sequence):
+        return [_sound_all(item, change) for item in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    raise LlmError(f"a tool's definition holds {type(value).__name__}, which is not of JSON")
+
+
+class _Generation(Extension):
+    """Hugging Face's `{% generation %}`, which marks for training what the assistant says."""
+
+    tags = {"generation"}  # noqa: RUF012  # as Jinja declares it
+
+    def parse(self, parser: Parser) -> list[nodes.Node]:
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
+def _environment(tojson: Callable[..., str]) -> ImmutableSandboxedEnvironment:
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _Generation]
+    )
+    environment.filters["tojson"] = tojson
+    environment.globals["raise_exception"] = _raise
+    environment.globals["strftime_now"] = _now
+    return environment
+
+
+def _raise(message: str) -> None:
+    raise TemplateError(message)
+
+
+def _now(form: str) -> str:
+    return datetime.now().strftime(form)
