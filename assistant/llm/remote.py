@@ -22,9 +22,10 @@ from openai.types.chat import ChatCompletionChunk
 from pydantic import SecretStr
 
 from assistant.errors import ConfigError, LlmError, QueryError
-from assistant.llm.cleaning import Compact, Thoughts, whole
+from assistant.llm.cleaning import Compact, whole
 from assistant.llm.dialect import Dialect, body, simpler
 from assistant.llm.model import Finish, Message, Piece, Query
+from assistant.llm.text import ThinkFilter
 
 _log = logging.getLogger(__name__)
 
@@ -199,7 +200,7 @@ class RemoteModel:
     async def _pieces(
         self, stream: AsyncIterator[ChatCompletionChunk], query: Query, deadline: float
     ) -> AsyncGenerator[Piece, None]:
-        thoughts, compact = Thoughts(), Compact()
+        thoughts, compact = ThinkFilter(), Compact()
         may_think = bool(query.thinking) or self._dialect.prefill is not None
         finish: Finish | None = None
         tokens = 0
@@ -221,8 +222,8 @@ class RemoteModel:
             finish = heard.finish
             text = thoughts.feed(heard.text)
             if finish is not None:
-                text += thoughts.end()
-            if (heard.thinks or thoughts.seen) and not (may_think or text):
+                text += thoughts.finish()
+            if (heard.thinks or thoughts.inside) and not (may_think or text):
                 raise _ThinksError
             tokens += heard.piece.tokens
             if tokens > query.limit + query.thinking:  # a server that knows no max_tokens

@@ -1,0 +1,229 @@
+"""What a client asks: OpenAI's request, bounded and checked, as a query.
+
+What is unknown is ignored, as servers do; what is known and can't be had is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from assistant.llm.model import Message, Query, Role, Sampling
+from assistant.llm.serve.refusal import RefusalError
+from assistant.llm.serve.tools import Call, Choice, Named, Tool, calling, offer, spoken_calls
+
+LIMIT: Final = 1024
+"""Tokens of an answer where the client names no limit."""
+TEMPERATURE: Final = 0.6
+"""Where the client names none: what MiMo's makers recommend."""
+_THINKING: Final = {"none": 0, "minimal": 0, "low": 256, "medium": 1024, "high": 4096}
+
+
+class _Read(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class _Part(_Read):
+    type: Literal["text"]
+    text: str
+
+
+class _CalledFunction(_Read):
+    name: str
+    arguments: str = "{}"
+
+
+class _Called(_Read):
+    function: _CalledFunction
+
+
+class _Message(_Read):
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str | list[_Part] | None = None
+    tool_calls: list[_Called] | None = None
+
+
+class _Function(_Read):
+    name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+
+
+class _Tool(_Read):
+    type: Literal["function"]
+    function: _Function
+
+
+class _Named(_Read):
+    type: Literal["function"]
+    function: _CalledFunction
+
+
+class _Schema(_Read):
+    schema_: dict[str, Any] = Field(alias="schema")
+
+
+class _Format(_Read):
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: _Schema | None = None
+
+
+class _StreamOptions(_Read):
+    include_usage: bool = False
+
+
+class _TemplateArguments(_Read):
+    enable_thinking: bool = False
+
+
+class _Request(_Read):
+    model: str | None = None
+    messages: list[_Message] = Field(min_length=1, max_length=512)
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+    max_tokens: Annotated[int, Field(ge=1, le=32768)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1, le=32768)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    min_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+    stop: str | Annotated[list[str], Field(max_length=16)] | None = None
+    response_format: _Format | None = None
+    tools: Annotated[list[_Tool], Field(max_length=128)] | None = None
+    tool_choice: Literal["none", "auto", "required"] | _Named | None = None
+    parallel_tool_calls: bool | None = None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high"] | None = None
+    chat_template_kwargs: _TemplateArguments | None = None
+    # What can't be had is refused, not ignored: the client would take the answer for another.
+    n: Literal[1] | None = None
+    logprobs: Literal[False] | None = None
+    top_logprobs: Literal[0] | None = None
+    frequency_penalty: Literal[0] | None = None
+    presence_penalty: Literal[0] | None = None
+    logit_bias: Annotated[dict[str, float], Field(max_length=0)] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A query, and in which form its answer is wanted. `tools`: it is to be read as theirs."""
+
+    query: Query
+    stream: bool
+    usage: bool
+    tools: bool
+
+
+def read(data: bytes, model: str) -> Asked:
+    """What `data`, a request's JSON, asks of the model called `model`.
+
+    Raises RefusalError for anything that is wrong with it.
+    """
+    try:
+        request = _Request.model_validate_json(data)
+    except ValidationError as error:
+        raise _invalid(error) from error
+    if request.model not in (None, "", model):
+        raise RefusalError(
+            f"there is no model {request.model!r} here, only {model!r}",
+            status=404,
+            param="model",
+            code="model_not_found",
+        )
+    messages = tuple(_message(message) for message in request.messages)
+    if not any(message.content.strip() for message in messages):
+        raise RefusalError("all messages are empty; say something", param="messages")
+    schema = _schema(request.response_format)
+    tools = _tools(request)
+    choice = _choice(request, tools)
+    offered = bool(tools) and choice != "none"
+    if offered:
+        messages = offer(messages, tools)
+        schema = calling(
+            tools, choice, answer=schema, several=request.parallel_tool_calls is not False
+        )
+    stop = (request.stop,) if isinstance(request.stop, str) else tuple(request.stop or ())
+    limit = request.max_completion_tokens or request.max_tokens or LIMIT
+    temperature = TEMPERATURE if request.temperature is None else request.temperature
+    sampling = Sampling(temperature, request.top_p or 1.0, request.min_p or 0.0, request.seed)
+    return Asked(
+        Query(
+            messages,
+            schema=schema,
+            limit=limit,
+            sampling=sampling,
+            stop=tuple(text for text in stop if text),
+            thinking=_thinking(request),
+        ),
+        stream=bool(request.stream),
+        usage=request.stream_options is not None and request.stream_options.include_usage,
+        tools=offered,
+    )
+
+
+def _message(message: _Message) -> Message:
+    role = Role.SYSTEM if message.role == "developer" else Role(message.role)
+    if isinstance(message.content, list):
+        content = "\n".join(part.text for part in message.content)
+    else:
+        content = message.content or ""
+    if message.tool_calls:
+        calls = [Call(c.function.name, _object(c.function.arguments)) for c in message.tool_calls]
+        content = spoken_calls(calls)
+    return Message(role, content)
+
+
+def _object(arguments: str) -> dict[str, Any]:
+    try:
+        read = json.loads(arguments or "{}")
+    except (ValueError, RecursionError):
+        read = None
+    if not isinstance(read, dict):
+        raise RefusalError("the arguments of a tool call are no JSON object", param="messages")
+    return read
+
+
+def _schema(wanted: _Format | None) -> dict[str, Any] | None:
+    if wanted is None or wanted.type == "text":
+        return None
+    if wanted.type == "json_object":
+        return {"type": "object"}
+    if wanted.json_schema is None:
+        raise RefusalError("json_schema is missing", param="response_format")
+    return wanted.json_schema.schema_
+
+
+def _tools(request: _Request) -> tuple[Tool, ...]:
+    return tuple(
+        Tool(f.name, f.description or "", f.parameters or {"type": "object", "properties": {}})
+        for f in (tool.function for tool in request.tools or ())
+    )
+
+
+def _choice(request: _Request, tools: tuple[Tool, ...]) -> Choice:
+    choice = request.tool_choice
+    if isinstance(choice, _Named):
+        if choice.function.name not in {tool.name for tool in tools}:
+            raise RefusalError(f"there is no tool {choice.function.name!r}", param="tool_choice")
+        return Named(choice.function.name)
+    if choice == "required" and not tools:
+        raise RefusalError("a tool is required, but there is none", param="tool_choice")
+    return choice or "auto"
+
+
+def _thinking(request: _Request) -> int:
+    if request.reasoning_effort is not None:
+        return _THINKING[request.reasoning_effort]
+    switched_on = request.chat_template_kwargs and request.chat_template_kwargs.enable_thinking
+    return _THINKING["medium"] if switched_on else 0
+
+
+def _invalid(error: ValidationError) -> RefusalError:
+    problem = error.errors(include_url=False, include_context=False)[0]
+    place = ".".join(str(part) for part in problem["loc"])
+    return RefusalError(
+        f"{place}: {problem['msg']}" if place else f"the request is wrong: {problem['msg']}",
+        param=place or None,
+    )
