@@ -1,0 +1,1 @@
+"""Reading of what others publish: safetensors and GGUF, a few rows at a time, without torch."""

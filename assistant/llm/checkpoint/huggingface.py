@@ -1,0 +1,204 @@
+"""A checkpoint as on the Hugging Face hub: config.json, a tokenizer, safetensors in shards."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from tokenizers import Tokenizer
+
+from assistant.errors import ModelError
+from assistant.llm.architecture import Architecture, from_config
+from assistant.llm.checkpoint.contract import Floats, Texts
+from assistant.llm.checkpoint.safetensors import Entry, SafetensorsFile
+from assistant.llm.directory import TEMPLATE, TOKENIZER
+from assistant.models.shards import CONFIG, INDEX, SINGLE, Shards
+
+PICKLES: Final = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+"""Endings of checkpoints that torch pickled."""
+
+_END_OF_TURN: Final = "<|im_end|>"
+
+
+class HuggingFaceCheckpoint:
+    """A Checkpoint of `shards`. Raises ModelError for what shows without the weights."""
+
+    def __init__(self, shards: Shards) -> None:
+        self._files = shards
+        self._open: dict[str, SafetensorsFile] = {}
+        self._architecture = from_config(_json(shards, CONFIG))
+        self._shards = _placed(shards)
+        self._texts = _texts(shards)
+
+    @property
+    def architecture(self) -> Architecture:
+        """As config.json has it."""
+        return self._architecture
+
+    @property
+    def source(self) -> str:
+        """Hub id or folder."""
+        return self._files.source
+
+    @property
+    def revision(self) -> str:
+        """Commit or fingerprint."""
+        return self._files.revision
+
+    @property
+    def licence(self) -> str:
+        """As the model card says."""
+        return self._files.licence
+
+    @property
+    def folder(self) -> Path:
+        """Where the shards lie."""
+        return self._files.folder
+
+    @property
+    def texts(self) -> Texts:
+        """Of tokenizer.json, tokenizer_config.json, generation_config.json, chat_template.jinja."""
+        return self._texts
+
+    @property
+    def shards(self) -> Mapping[str, str]:
+        """As the index has it, or the header of the only file."""
+        return self._shards
+
+    def to_fetch(self, shard: str) -> int:
+        """Bytes of a shard that is not here."""
+        return 0 if self._files.here(shard) else self._files.sizes[shard]
+
+    def shape(self, tensor: str) -> tuple[int, ...]:
+        """Shape of a tensor, after a look into its shard."""
+        return self._entry(tensor).shape
+
+    def rows(self, tensor: str, start: int, stop: int) -> Floats:
+        """Rows as float32."""
+        self._entry(tensor)
+        return self._open[self._shards[tensor]].rows(tensor, start, stop)
+
+    def release(self, shard: str) -> None:
+        """Close a shard and hand it back."""
+        if opened := self._open.pop(shard, None):
+            opened.close()
+        self._files.done(shard)
+
+    def _entry(self, tensor: str) -> Entry:
+        shard = self._shards[tensor]
+        if shard not in self._open:
+            self._open[shard] = SafetensorsFile(self._files.get(shard))
+        entry = self._open[shard].entries.get(tensor)
+        if entry is None:
+            raise ModelError(
+                f"{self.source}: {shard} lacks the tensor {tensor}, which {INDEX} promises; "
+                "download both again"
+            )
+        return entry
+
+
+def _placed(shards: Shards) -> Mapping[str, str]:
+    """Which file holds which tensor."""
+    if INDEX in shards.sizes:
+        placed = _json(shards, INDEX).get("weight_map")
+        if not isinstance(placed, dict) or not all(isinstance(v, str) for v in placed.values()):
+            raise ModelError(f"{shards.source}: {INDEX} is damaged; download it again")
+        if absent := sorted(set(placed.values()) - set(shards.sizes)):
+            raise ModelError(f"{shards.source}: {_few(absent)} missing; copy the whole checkpoint")
+        return placed
+    if SINGLE in shards.sizes:
+        opened = SafetensorsFile(shards.get(SINGLE))
+        opened.close()
+        return dict.fromkeys(opened.entries, SINGLE)
+    pickled = [name for name in shards.sizes if name.endswith(PICKLES)]
+    if pickled:
+        raise ModelError(f"{shards.source}: {refusal(pickled[0])}")
+    raise ModelError(f"{shards.source} holds no weights: neither {INDEX} nor {SINGLE} is there")
+
+
+def refusal(name: str) -> str:
+    """Why a pickled checkpoint is not read, and what to do."""
+    return (
+        f"{name} is pickled, and reading a pickle can run any program that its maker put in; it is "
+        "not opened. Get the version of the checkpoint in safetensors (model.safetensors), or "
+        "convert it where you trust it"
+    )
+
+
+def _texts(shards: Shards) -> Texts:
+    if TOKENIZER not in shards.sizes:
+        raise ModelError(f"{shards.source} has no {TOKENIZER}; get it from the model's hub page")
+    source = shards.get(TOKENIZER).read_bytes()
+    tokenizer = load_tokenizer(source, f"{shards.source}/{TOKENIZER}")
+    config = _json(shards, CONFIG)
+    words = _json(shards, "tokenizer_config.json", needed=False)
+    generation = _json(shards, "generation_config.json", needed=False)
+    template = _template(shards, words)
+
+    ends: list[int] = []
+    for settings in (generation, config):
+        ends += _tokens(settings.get("eos_token_id"))
+    named = words.get("eos_token")
+    for text in (
+        named.get("content") if isinstance(named, dict) else named,
+        # Checkpoints name the end of the text, and forget the end of a turn.
+        _END_OF_TURN if _END_OF_TURN in template else None,
+    ):
+        number = tokenizer.token_to_id(text) if isinstance(text, str) else None
+        ends += [] if number is None else [number]
+    begins = _tokens(config.get("bos_token_id")) if words.get("add_bos_token") else []
+    # A tokenizer.json can begin texts on its own account.
+    begins = begins or tokenizer.encode("", add_special_tokens=True).ids[:1]
+    licence = shards.get("LICENSE").read_bytes() if "LICENSE" in shards.sizes else None
+    return Texts(
+        source, template, tuple(dict.fromkeys(ends)), begins[0] if begins else None, licence
+    )
+
+
+def load_tokenizer(data: bytes, where: str) -> Tokenizer:
+    """The tokenizer of a tokenizer.json. Raises ModelError where it is none."""
+    try:
+        return Tokenizer.from_str(data.decode())
+    except Exception as error:  # the library raises nothing more special
+        raise ModelError(f"{where} can't be used: {error}") from error
+
+
+def _template(shards: Shards, words: Mapping[str, Any]) -> str:
+    if TEMPLATE in shards.sizes:
+        return shards.get(TEMPLATE).read_text(encoding="utf-8")
+    found = words.get("chat_template")
+    if isinstance(found, list):  # several by name
+        found = next((e["template"] for e in found if e.get("name") == "default"), None)
+    if not isinstance(found, str):
+        raise ModelError(
+            f"{shards.source} has no chat template, so it can't be talked to; choose the model's "
+            "version for chats (RL, SFT, Instruct)"
+        )
+    return found
+
+
+def _tokens(value: Any) -> list[int]:
+    values = value if isinstance(value, list) else [value]
+    return [v for v in values if isinstance(v, int) and not isinstance(v, bool)]
+
+
+def _json(shards: Shards, name: str, *, needed: bool = True) -> dict[str, Any]:
+    if name not in shards.sizes:
+        if needed:
+            raise ModelError(f"{shards.source} has no {name}; copy the whole checkpoint")
+        return {}
+    path = shards.get(name)
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} can't be read: {error}; download it again") from error
+    if not isinstance(data, dict):
+        raise ModelError(f"{path} is damaged; download it again")
+    return data
+
+
+def _few(names: list[str]) -> str:
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return f"{shown} {'is' if len(names) == 1 else 'are'}"

@@ -1,0 +1,1 @@
+"""Writing of ONNX model directories: quantised, streamed, resumable."""
