@@ -25,6 +25,7 @@ from assistant.plan import Plan, PlanKind, Speech, Utterance
 from assistant.skill import Request, Skill, Skills
 from assistant.understand.compile import compile_intents, warm
 from assistant.understand.language import Language, load_language
+from assistant.understand.mood import is_question, without_politeness
 from assistant.understand.names import Names, names_of
 from assistant.understand.normal import fold, squeeze
 
@@ -78,7 +79,7 @@ class TemplateUnderstanding:
         if not squeeze(text) or len(utterance.text) > _LONGEST:
             return Plan(PlanKind.UNKNOWN, speech=Speech("core.not_understood", {"heard": text}))
         language = load_language(utterance.language)
-        folded, start = _without_politeness(fold(text), language)
+        folded, start = without_politeness(fold(text), language)
         plan = self._match(utterance, text, folded, start, home, language, recent)
         if plan is None or plan.score < 1:
             plan = (
@@ -86,7 +87,7 @@ class TemplateUnderstanding:
                 or plan
             )
         if plan is not None and plan.kind is PlanKind.ACT:
-            if _is_question(text, folded, start, language):
+            if is_question(text, folded, start, language):
                 return _not_understood(text)
             return plan
         if plan is not None:
@@ -121,7 +122,7 @@ class TemplateUnderstanding:
         """
         text = utterance.text[:_LONGEST]
         language = load_language(utterance.language)
-        body, start = _without_politeness(fold(text), language)
+        body, start = without_politeness(fold(text), language)
         plan = self._match(utterance, text, body, start, home, language, ())
         return PlanKind.UNKNOWN if plan is None else plan.kind
 
@@ -162,7 +163,7 @@ class TemplateUnderstanding:
         language: Language,
         recent: tuple[str, ...],
     ) -> Plan | None:
-        body, start = _without_politeness(fold(part), language)
+        body, start = without_politeness(fold(part), language)
         plan = self._match(utterance, part, body, start, home, language, recent)
         return plan if plan is not None and plan.kind is PlanKind.ACT else None
 
@@ -377,27 +378,3 @@ def _timer_names(home: Home) -> SlotList:
 
 def _not_understood(text: str) -> Plan:
     return Plan(PlanKind.UNKNOWN, score=0.0, speech=Speech("core.not_understood", {"heard": text}))
-
-
-def _is_question(text: str, body: str, start: int, language: Language) -> bool:
-    """Whether a sentence wants an answer rather than something done ("lights off?").
-
-    One that opens as an order does, with a request ("could you") or a verb, is none.
-    """
-    requested = start > len(text) - len(text.lstrip())
-    if requested or not text.rstrip().endswith("?"):
-        return False
-    verbs = {squeeze(verb).split()[0] for verb in language.verbs}
-    return not body.split() or body.split()[0] not in verbs
-
-
-def _without_politeness(folded: str, language: Language) -> tuple[str, int]:
-    """`folded` without polite openers and closers, and how many letters went at the front."""
-    end = len(folded.rstrip())
-    start = len(folded) - len(folded.lstrip())
-    if (match := language.opening.match(folded, start)) and match.end() < end:
-        start = match.end()
-    body = folded[start:end]
-    if (match := language.closing.search(body)) and match.start() > 0:
-        body = body[: match.start()]
-    return body, start

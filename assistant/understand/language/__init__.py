@@ -4,6 +4,7 @@ A file holds, all of them in the plain spelling people use:
 
 `politeness`   openers and closers that change nothing ("could you", "please")
 `negation`     beginnings of sentences that forbid or deny, so nothing is to be done
+`asking`       beginnings of questions, with their accents; what begins so is never carried out
 `articles`     words a name may be said with or without
 `plural`       pairs of regular expression and replacement that turn one number into the other
 `respelt`      pairs of regular expression and replacement that give folded number words back the
@@ -43,6 +44,7 @@ _KEYS = frozenset(
     [
         "politeness",
         "negation",
+        "asking",
         "articles",
         "plural",
         "respelt",
@@ -73,6 +75,8 @@ class Language:
     """Politeness at the beginning of a folded sentence."""
     closing: re.Pattern[str]
     negation: re.Pattern[str]
+    asking: re.Pattern[str]
+    """The beginning of a question, in lower case, with its accents."""
     articles: frozenset[str]
     plural: tuple[tuple[re.Pattern[str], str], ...]
     respelt: tuple[tuple[re.Pattern[str], str], ...]
@@ -145,6 +149,7 @@ def load_language(code: str) -> Language:
         opening=re.compile(rf"(?:(?:{_either(data['politeness']['opening'])})\s+)+"),
         closing=re.compile(rf"(?:\s+(?:{_either(data['politeness']['closing'])}))+\s*$"),
         negation=re.compile(rf"(?:.*\s)?(?:{'|'.join(data['negation'])})(?:\s|$)"),
+        asking=re.compile(rf"(?:{'|'.join(data['asking'])})(?!\w)"),
         articles=frozenset(data["articles"]),
         plural=tuple((re.compile(pattern), other) for pattern, other in data["plural"]),
         respelt=tuple((re.compile(pattern), other) for pattern, other in data["respelt"]),
