@@ -1,0 +1,227 @@
+"""Drafts: tokens guessed ahead, so that one pass of the trunk verifies several.
+
+A pass costs nearly the same for one token as for two, because reading the weights is what takes
+the time. Two things guess: the model's own MTP layer, and look-up of what followed the last tokens
+when they stood in the prompt or the dialogue before (Saxena, "Prompt Lookup Decoding", 2023). Where
+a grammar leaves no choice, the tokens are certain. Which guess is worth its cost is decided by
+what guesses of its kind have come to, and by how long passes take here: both are measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from assistant.llm.grammar import Matcher
+
+LONGEST: Final = 12
+"""Tokens of a draft, those that a grammar forces included."""
+_GRAMS: Final = (4, 3, 2)
+"""Lengths of what is looked up, the longest first: the more there is alike, the surer."""
+_PRIOR: Final = {"mtp": 0.7, "lookup 4": 0.8, "lookup 3": 0.6, "lookup 2": 0.35}
+_INERTIA: Final = 0.95
+"""How much of an acceptance rate is kept at each new experience: some twenty count."""
+_CURIOSITY: Final = 24
+"""Drafts passed over after which one is tried all the same: the text may have changed its ways."""
+_SLOPE: Final = 0.15
+"""What each further token is taken to add to a pass before that has been measured."""
+
+
+class Model(Protocol):
+    """What drafting needs of a decoder; a benchmark has one that guesses as well as it is told."""
+
+    @property
+    def drafts(self) -> bool:
+        """Whether there is an MTP layer."""
+        ...
+
+    def draft(self, token: int) -> int:
+        """The token that the MTP layer expects after `token`, which is about to be appended."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Guessed tokens; `certain[i]` where the grammar leaves no other, given those before."""
+
+    tokens: tuple[int, ...] = ()
+    certain: tuple[bool, ...] = ()
+    source: str = ""
+
+    @property
+    def guesses(self) -> int:
+        """How many of the tokens are not certain."""
+        return self.certain.count(False)
+
+
+NOTHING: Final = Draft()
+
+
+class Costs:
+    """How long passes take, by their tokens: seconds, learned from those that were made."""
+
+    def __init__(self) -> None:
+        self._passes: dict[int, float] = {}
+        self._draft: float | None = None
+
+    def passed(self, tokens: int, seconds: float) -> None:
+        """A pass of `tokens` took this long."""
+        known = self._passes.get(tokens, seconds)
+        # What other programs do makes passes longer, never shorter: forget that sooner.
+        weight = 0.5 if seconds < known else 0.1
+        self._passes[tokens] = known + weight * (seconds - known)
+
+    def drafted(self, seconds: float) -> None:
+        """A guess of the MTP layer took this long."""
+        known = seconds if self._draft is None else self._draft
+        self._draft = known + 0.1 * (seconds - known)
+
+    def of(self, tokens: int) -> float:
+        """Seconds that a pass of `tokens` is expected to take; in units of one where unknown."""
+        if not self._passes:
+            return 1 + _SLOPE * (tokens - 1)
+        if (known := self._passes.get(tokens)) is not None:
+            return known
+        nearest = min(self._passes, key=lambda n: (abs(n - tokens), n))
+        ratio = (1 + _SLOPE * (tokens - 1)) / (1 + _SLOPE * (nearest - 1))
+        return self._passes[nearest] * ratio
+
+    @property
+    def draft(self) -> float:
+        """Seconds of a guess of the MTP layer."""
+        return 0.1 * self.of(1) if self._draft is None else self._draft
+
+
+class Acceptance:
+    """How often guesses came true, by where they come from."""
+
+    def __init__(self) -> None:
+        self._rates = dict(_PRIOR)
+        self._passed_over = dict.fromkeys(_PRIOR, 0)
+
+    def rate(self, source: str) -> float:
+        """Share of single guesses of this source that come true."""
+        return self._rates[source]
+
+    def learn(self, source: str, right: int, wrong: int) -> None:
+        """So many guesses came true, and then so many (0 or 1) did not."""
+        for came_true in (1.0,) * right + (0.0,) * wrong:
+            self._rates[source] += (1 - _INERTIA) * (came_true - self._rates[source])
+        self._passed_over[source] = 0
+
+    def pass_over(self, source: str) -> bool:
+        """Note that this source seems not worth it; True when it is to be tried all the same."""
+        self._passed_over[source] += 1
+        return self._passed_over[source] % _CURIOSITY == 0
+
+
+class Lookup:
+    """Where in a sequence runs of tokens stood last."""
+
+    def __init__(self, tokens: Iterable[int] = ()) -> None:
+        self._tokens: list[int] = []
+        self._places: dict[tuple[int, ...], int] = {}
+        self._open: list[tuple[int, ...]] = []
+        self.extend(tokens)
+
+    def extend(self, tokens: Iterable[int]) -> None:
+        """Append `tokens` to the sequence."""
+        for token in tokens:
+            # A run is known from when something follows it.
+            for gram in self._open:
+                self._places[gram] = len(self._tokens)
+            self._tokens.append(token)
+            self._open = [
+                tuple(self._tokens[-length:]) for length in _GRAMS if length <= len(self._tokens)
+            ]
+
+    def find(self, most: int) -> tuple[int, Sequence[int]]:
+        """The longest run at the end that stood before, its length, and what followed it then."""
+        for gram in self._open:
+            if (place := self._places.get(gram)) is not None:
+                return len(gram), self._tokens[place : place + most]
+        return 0, ()
+
+
+class Drafting:
+    """Chooses what to guess for one answer. `costs` and `acceptance` outlive it."""
+
+    def __init__(
+        self, model: Model, prompt: Sequence[int], costs: Costs, acceptance: Acceptance
+    ) -> None:
+        self._model = model
+        self._costs = costs
+        self._acceptance = acceptance
+        self._lookup = Lookup(prompt)
+
+    def propose(self, pending: Sequence[int], matcher: Matcher | None, most: int) -> Draft:
+        """A draft of at most `most` tokens to follow `pending`, which comes next for certain."""
+        most = min(most, LONGEST)
+        if most < 1:
+            return NOTHING
+        length, following = self._lookup.find(most)
+        if length:
+            source = f"lookup {length}"
+            found = _fitted(following, source, matcher, most)
+            if found.tokens and (best := self._worthwhile(found, len(pending), 0.0)).tokens:
+                return best
+        if not self._model.drafts or len(pending) != 1:
+            return NOTHING
+        # Its guess is not known before it is paid for: judged by a single token, at its cost.
+        alone = Draft((0,), (False,), "mtp")
+        if not self._worthwhile(alone, 1, self._costs.draft).tokens:
+            return NOTHING
+        guess = self._model.draft(pending[0])
+        return self._shortened(_fitted((guess,), "mtp", matcher, most), 1)
+
+    def learn(self, draft: Draft, accepted: int, tokens: Sequence[int]) -> None:
+        """The first `accepted` tokens of `draft` came true; the answer went on by `tokens`."""
+        self._lookup.extend(tokens)
+        right = draft.certain[:accepted].count(False)
+        missed = accepted < len(draft.tokens) and not draft.certain[accepted]
+        if draft.source:
+            self._acceptance.learn(draft.source, right, int(missed))
+
+    def _worthwhile(self, draft: Draft, pending: int, cost: float) -> Draft:
+        """The part of `draft` that makes the most of the time, none where that is without it."""
+        best = self._shortened(draft, pending, cost)
+        if best.tokens:
+            return best
+        return draft if self._acceptance.pass_over(draft.source) else NOTHING
+
+    def _shortened(self, draft: Draft, pending: int, cost: float = 0.0) -> Draft:
+        """The beginning of `draft` with the most tokens a second; possibly none of it."""
+        rate = self._acceptance.rate(draft.source)
+        best, length = 1 / self._costs.of(pending), 0
+        chance, expected = 1.0, 1.0
+        for count, certain in enumerate(draft.certain, 1):
+            chance *= 1.0 if certain else rate
+            expected += chance
+            value = expected / (self._costs.of(pending + count) + cost)
+            if value > best:
+                best, length = value, count
+        return Draft(draft.tokens[:length], draft.certain[:length], draft.source)
+
+
+def _fitted(guess: Sequence[int], source: str, matcher: Matcher | None, most: int) -> Draft:
+    """What of `guess` the grammar allows, with the tokens that it forces in between and after."""
+    if matcher is None:
+        return Draft(tuple(guess[:most]), (False,) * len(guess[:most]), source)
+    tokens: list[int] = []
+    certain: list[bool] = []
+    place = 0
+    while place < len(guess) and len(tokens) < most and matcher.consume(guess[place]):
+        tokens.append(guess[place])
+        certain.append(False)
+        place += 1
+        forced = [t for t in matcher.forced() if matcher.consume(t)]
+        tokens += forced
+        certain += [True] * len(forced)
+        if list(guess[place : place + len(forced)]) != forced:
+            break
+        place += len(forced)
+        if matcher.finished:
+            break
+    matcher.rollback(len(tokens))
+    return Draft(tuple(tokens[:most]), tuple(certain[:most]), source)
