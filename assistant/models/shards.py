@@ -32,6 +32,7 @@ SMALL_FILES: Final = (
 )
 """What is read of a checkpoint beside its weights, where it is there; a few MB in all."""
 
+_WEIGHTS: Final = ".safetensors"
 _CONSUMED: Final = ".consumed.json"
 
 
@@ -92,18 +93,19 @@ class LocalShards:
         self._folder = folder.absolute()
         self._delete = delete
         self._sizes: dict[str, int] = {}
-        times: dict[str, int] = {}
-        for path in sorted(self._folder.iterdir()):
+        self._times: dict[str, int] = {}
+        for path in self._folder.iterdir():
             if path.is_file() and not path.name.startswith("."):
                 state = path.stat()
-                self._sizes[path.name] = state.st_size
-                times[path.name] = state.st_mtime_ns
+                self._sizes[path.name], self._times[path.name] = state.st_size, state.st_mtime_ns
         for name, (size, time) in self._consumed().items():
             if name not in self._sizes:
-                self._sizes[name] = size
-                times[name] = time
-        listed = [[name, self._sizes[name], times[name]] for name in sorted(times)]
-        self._times = times
+                self._sizes[name], self._times[name] = size, time
+        listed = [
+            [name, self._sizes[name], self._times[name]]
+            for name in sorted(self._sizes)
+            if name in SMALL_FILES or name.endswith(_WEIGHTS)
+        ]
         digest = hashlib.sha256(json.dumps(listed).encode())
         self._revision = f"files:{digest.hexdigest()[:40]}"
 
