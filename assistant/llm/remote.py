@@ -382,6 +382,8 @@ def _obstacle(error: BaseException) -> str:
                 return "is not known by that name; check the address and the name server"
             case ConnectionRefusedError():
                 return "refuses connections; start the server there, or check the port"
+            case httpx2.ReadError() | httpx2.RemoteProtocolError():
+                return "broke off the connection; see its log"
             case TimeoutError() | httpx2.TimeoutException():
                 return "does not answer; check that it runs, the address and firewalls"
         cause = cause.__cause__ or cause.__context__
