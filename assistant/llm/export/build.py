@@ -41,7 +41,7 @@ from assistant.llm.export.sources import check_sources, check_texts, in_order
 from assistant.llm.export.swap import put_in_place, recover
 from assistant.llm.export.tensors import write_tensors
 from assistant.llm.graph import build_graph
-from assistant.llm.layout import Part, Stored, file_sizes, layout
+from assistant.llm.layout import Stored, file_sizes, layout, parts
 from assistant.llm.quantisation import Quantisation
 
 Progress = Callable[[str, int, int], None]
@@ -51,7 +51,7 @@ CHECKSUMS: Final = "checksums"
 LICENCE: Final = "LICENSE"
 
 _JOURNAL: Final = "journal"
-_BLOCK: Final = 1 << 20
+_BLOCK: Final = 8 << 20
 _log = logging.getLogger(__name__)
 
 
@@ -179,10 +179,9 @@ def _write_rest(
 ) -> None:
     """Graphs, texts and report; all of them small."""
     architecture, texts = checkpoint.architecture, checkpoint.texts
-    for part in Part:
-        if part is not Part.MTP or architecture.mtp_layers:
-            graph = build_graph(part, architecture, quantisation)
-            (building / f"{part}.onnx").write_bytes(graph.SerializeToString(deterministic=True))
+    for part in parts(architecture):
+        graph = build_graph(part, architecture, quantisation)
+        (building / f"{part}.onnx").write_bytes(graph.SerializeToString(deterministic=True))
     (building / TOKENIZER).write_bytes(texts.tokenizer)
     (building / TEMPLATE).write_text(texts.template, encoding="utf-8")
     if texts.licence is not None:
