@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
@@ -241,6 +241,7 @@ PREFIXES: list[list[Message]] = [
 
 @every_model
 @pytest.mark.parametrize("messages", PREFIXES)
+@settings(max_examples=25)
 @given(content=contents)
 def test_the_prefix_is_that_of_every_dialogue(
     model: Model, messages: list[Message], content: str
