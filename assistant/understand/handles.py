@@ -36,17 +36,21 @@ class Handles:
 
 
 def handles_of(home: Home) -> Handles:
-    """The handles of `home`: those of devices and areas change only with its revision."""
+    """The handles of `home`: those of devices and areas stay while its revision does."""
     devices = _named((d.id, f"{d.type}.{slug(d.name)}") for d in home.exposed())
     areas = _named((a.id, slug(a.name)) for a in home.areas)
-    timers = {str(number): timer.id for number, timer in enumerate(home.timers, 1)}
     return Handles(
         MappingProxyType(devices),
         MappingProxyType(areas),
-        MappingProxyType(timers),
+        timers_of(home),
         MappingProxyType({i: handle for handle, i in devices.items()}),
         MappingProxyType({i: handle for handle, i in areas.items()}),
     )
+
+
+def timers_of(home: Home) -> Mapping[str, str]:
+    """The handles of the timers, which come and go without a new revision."""
+    return MappingProxyType({str(n): timer.id for n, timer in enumerate(home.timers, 1)})
 
 
 def _named(things: Iterable[tuple[str, str]]) -> dict[str, str]:

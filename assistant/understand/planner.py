@@ -15,15 +15,36 @@ for the reply that is made from outcomes. Closing the generator cancels the mode
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Sequence
-from dataclasses import dataclass
+import asyncio
+import contextlib
+import math
+import time
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
+from assistant.errors import LlmError
 from assistant.home.action import Action, Outcome
 from assistant.home.model import Home
 from assistant.home.vocabulary import VOCABULARY, Vocabulary
-from assistant.llm.model import LanguageModel
-from assistant.plan import Plan, Utterance
-from assistant.understand.prompt import Exchange
+from assistant.llm.model import Finish, LanguageModel, Message, Piece, Query
+from assistant.plan import Plan, PlanKind, Speech, Utterance
+from assistant.understand.answer import ActionStream, AnswerError, Asked, Said
+from assistant.understand.grounding import Mentions
+from assistant.understand.handles import Handles, handles_of, timers_of
+from assistant.understand.language import load_language
+from assistant.understand.mood import Mood, mood
+from assistant.understand.normal import squeeze
+from assistant.understand.offer import STARTED_HERE
+from assistant.understand.prompt import Exchange, outcome_message, system_message, turn_message
+from assistant.understand.schema import answer_schema, reply_schema
+
+_HOMES_KEPT: Final = 4
+_SAME_MOMENT: Final = 30.0
+"""Seconds for which what was read ahead of an utterance counts as read at its time."""
+_WORDING_LIMIT: Final = 120
+_PLANNED: Final = "planned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +117,13 @@ class PlannerSettings:
 
 
 class Planner:
-    """Plans with `model`. Belongs to one event loop; one utterance at a time for each caller."""
+    """Plans with `model`. Belongs to one event loop.
+
+    What form alone forbids the model never decides: questions and prohibitions get a grammar
+    without actions. What it does decide is carried out unasked only where the utterance speaks of
+    the device (`Mentions`), and, from a weak model, only where it is sure of it and the utterance
+    holds the words it would use; all else it asks about first.
+    """
 
     def __init__(
         self,
@@ -107,37 +134,311 @@ class Planner:
         self._model = model
         self._vocabulary = vocabulary
         self._settings = settings
+        self._homes: OrderedDict[tuple[str, int, str], _KnownHome] = OrderedDict()
+        self._moments: dict[str, tuple[float, float]] = {}
 
-    def plan(
+    async def prepare(self, home: Home, language: str) -> None:
+        """Let the model read the rules and the home; call it when `home.revision` has changed.
+
+        Raises LlmError where the model can't.
+        """
+        await self._model.prepare((self._known(home, language).system,), keep=True)
+
+    async def ahead(self, partial: Utterance, home: Home, history: Sequence[Exchange] = ()) -> None:
+        """Let the model read what has been said so far, while the speaker goes on.
+
+        Call it with the stable part of a partial transcript; cancel it at will. Raises LlmError
+        where the model can't.
+        """
+        if squeeze(partial.text):
+            self._moments[partial.source] = _now(partial), time.monotonic()
+            await self._model.prepare(self._asked(partial, home, history).messages)
+
+    async def plan(
         self, utterance: Utterance, home: Home, history: Sequence[Exchange] = ()
     ) -> AsyncGenerator[PlanEvent, None]:
         """What `utterance` amounts to, as it becomes known. Raises nothing that a model can cause.
 
         `history`: what was said before, the oldest first; only the last of it is used.
         """
-        raise NotImplementedError
+        if not squeeze(utterance.text):
+            yield _excuse("core.not_understood", "nothing was said", utterance)
+            return
+        asked = self._asked(utterance, home, history)
+        self._moments.pop(utterance.source, None)
+        orders = asked.mood is Mood.ORDER
+        stream = ActionStream(
+            home, self._vocabulary, asked.handles, actions=orders, never=self._settings.never
+        )
+        judge = _Judge(self._model.weak, self._settings, asked.mentions, home, self._vocabulary)
+        unsure: list[Action] = []
+        logprob, chosen, came, finish = 0.0, 0, False, None
+        try:
+            query = Query(
+                asked.messages,
+                asked.schema,
+                limit=self._settings.limit,
+                thinking=self._settings.thinking,
+            )
+            async with contextlib.aclosing(self._pieces(query, lambda: came)) as pieces:
+                async for piece in pieces:
+                    logprob, chosen = logprob + piece.logprob, chosen + piece.chosen
+                    finish = piece.finish
+                    error: AnswerError | None = None
+                    try:
+                        answered = stream.feed(piece.text)
+                    except AnswerError as failure:
+                        answered, error = failure.answered, failure
+                    confidence = math.exp(min(0.0, logprob)) if chosen else None
+                    for item in answered:
+                        came = True
+                        match item:
+                            case Said(text):
+                                yield Saying(text)
+                            case Asked(text):
+                                yield Asking(text)
+                            case action:
+                                logprob, chosen = 0.0, 0
+                                action = _placed(action, utterance)
+                                if judge.lets(action, confidence):
+                                    yield Acting(action, confidence)
+                                else:
+                                    unsure.append(action)
+                    if error is not None:
+                        raise error
+                    if stream.finished:
+                        break
+        except TimeoutError:
+            yield _excuse("core.model_late", "the model took too long", utterance)
+            return
+        except AnswerError as error:
+            yield _excuse("core.not_understood", str(error), utterance)
+            return
+        except LlmError as error:
+            yield _excuse("core.model_failed", str(error), utterance)
+            return
+        if unsure:
+            yield Confirming(_confirmation(unsure, home))
+        cut = finish is Finish.LENGTH and stream.speaking
+        if not came or not (stream.finished or cut):
+            yield _excuse("core.not_understood", "the model's answer ended too early", utterance)
 
-    async def prepare(self, home: Home, language: str) -> None:
-        """Let the model read the rules and the home; call it when `home.revision` has changed."""
-        raise NotImplementedError
-
-    async def ahead(self, partial: Utterance, home: Home, history: Sequence[Exchange] = ()) -> None:
-        """Let the model read what has been said so far, while the speaker goes on.
-
-        Call it with the stable part of a partial transcript; cancel it at will.
-        """
-        raise NotImplementedError
-
-    def word(
+    async def word(
         self, utterance: Utterance, outcomes: Sequence[Outcome], home: Home
     ) -> AsyncGenerator[str, None]:
         """A reply from `outcomes` alone, piece by piece, in the language of `utterance`.
 
         Raises LlmError where the model can't, or not in time: say the template's reply then.
         """
-        raise NotImplementedError
+        known = self._known(home, utterance.language)
+        told = outcome_message(utterance, outcomes, home, utterance.language)
+        stream = ActionStream(home, self._vocabulary, known.handles, actions=False)
+        query = Query((known.system, told), reply_schema(), limit=_WORDING_LIMIT)
+        said = False
+        try:
+            async with contextlib.aclosing(self._pieces(query, lambda: said)) as pieces:
+                async for piece in pieces:
+                    for item in stream.feed(piece.text):
+                        if isinstance(item, Said):
+                            said = said or bool(item.text.strip())
+                            yield item.text
+                    if stream.finished:
+                        break
+        except TimeoutError:
+            raise LlmError("the language model took too long to word the reply") from None
+        if not said:
+            raise LlmError("the language model found no words for the reply")
+
+    async def _pieces(self, query: Query, came: Callable[[], bool]) -> AsyncGenerator[Piece, None]:
+        """What the model writes. Raises TimeoutError at a deadline, the first while not `came`.
+
+        Only waiting for the model counts, not what is done with its pieces meanwhile.
+        """
+        waited = 0.0
+        async with contextlib.aclosing(self._model.generate(query)) as pieces:
+            while True:
+                limit = self._settings.deadline if came() else self._settings.first
+                began = time.monotonic()
+                async with asyncio.timeout(limit - waited):
+                    piece = await anext(pieces, None)
+                waited += time.monotonic() - began
+                if piece is None:
+                    return
+                yield piece
+
+    def _asked(self, utterance: Utterance, home: Home, history: Sequence[Exchange]) -> _Asked:
+        language = load_language(utterance.language)
+        known = self._known(home, utterance.language)
+        handles = replace(known.handles, timers=timers_of(home))
+        recent = history[-1].devices if history else ()
+        mentions = Mentions(utterance.text, language, home, recent)
+        meant = mood(utterance.text, language)
+        turn = turn_message(
+            utterance, home, handles, mentions, history, meant, now=self._moment(utterance)
+        )
+        schema = known.schema(home, handles, self._vocabulary, self._settings, meant)
+        return _Asked((known.system, turn), schema, handles, mentions, meant)
+
+    def _moment(self, utterance: Utterance) -> float:
+        """The time of an utterance: that under which its beginning was read ahead, if it was."""
+        now, read = self._moments.get(utterance.source, (0.0, -math.inf))
+        return now if time.monotonic() - read < _SAME_MOMENT else _now(utterance)
+
+    def _known(self, home: Home, language: str) -> _KnownHome:
+        key = (home.id, home.revision, language)
+        if key not in self._homes:
+            handles = handles_of(home)
+            never = self._settings.never
+            system = system_message(home, self._vocabulary, handles, language, never)
+            self._homes[key] = _KnownHome(handles, system)
+            if len(self._homes) > _HOMES_KEPT:
+                self._homes.popitem(last=False)
+        self._homes.move_to_end(key)
+        return self._homes[key]
+
+
+class _KnownHome:
+    """What is made of a home once for each revision of it."""
+
+    def __init__(self, handles: Handles, system: Message) -> None:
+        self.handles = handles
+        self.system = system
+        self._schemas: dict[tuple[bool, int], Mapping[str, Any]] = {}
+
+    def schema(
+        self,
+        home: Home,
+        handles: Handles,
+        vocabulary: Vocabulary,
+        settings: PlannerSettings,
+        meant: Mood,
+    ) -> Mapping[str, Any]:
+        """The schema of an answer to an utterance of this mood."""
+        key = (meant is Mood.ORDER, len(home.timers))
+        if key not in self._schemas:
+            self._schemas[key] = answer_schema(
+                home, vocabulary, handles, actions=key[0], never=settings.never
+            )
+        return self._schemas[key]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    messages: tuple[Message, ...]
+    schema: Mapping[str, Any]
+    handles: Handles
+    mentions: Mentions
+    mood: Mood
+
+
+class _Judge:
+    """Whether an action is carried out unasked. One for each utterance: it counts devices."""
+
+    def __init__(
+        self,
+        weak: bool,
+        settings: PlannerSettings,
+        mentions: Mentions,
+        home: Home,
+        vocabulary: Vocabulary,
+    ) -> None:
+        self._weak = weak
+        self._settings = settings
+        self._mentions = mentions
+        self._home = home
+        self._vocabulary = vocabulary
+        self._commanded: set[str] = set()
+
+    def lets(self, action: Action, confidence: float | None) -> bool:
+        """Whether `action` may go now; it counts as gone then."""
+        if not all(self._mentions.grounded(self._home.devices[i]) for i in action.devices):
+            return False
+        if self._weak and not self._is_sure(action, confidence):
+            return False
+        commanded = self._commanded | set(action.devices)
+        if len(commanded) > self._settings.ask_above:
+            return False
+        self._commanded = commanded
+        return True
+
+    def _is_sure(self, action: Action, confidence: float | None) -> bool:
+        if confidence is None or confidence < self._settings.confidence:
+            return False
+        if not action.devices:
+            spec = self._vocabulary.spec(action.name)
+            about = f"{spec.name.replace('_', ' ')} {spec.description}"
+            if not self._mentions.has_any(about):
+                return False
+        # Words that nobody said it would have made up: a list's item, a song.
+        free = (str(v) for k, v in action.params.items() if k in _SAID_BY_USER)
+        return all(map(self._mentions.has_any, free))
+
+
+_SAID_BY_USER: Final = frozenset({"item", "query", "message", "command", "name"})
 
 
 def planned(events: Iterable[PlanEvent]) -> Plan:
-    """The one plan that the events of an utterance amount to."""
-    raise NotImplementedError
+    """The one plan that the events of an utterance amount to.
+
+    ACT where anything was carried out; what was said is then only in the events.
+    """
+    actions: list[Action] = []
+    said: list[str] = []
+    asked: list[str] = []
+    last: Plan | None = None
+    score = 1.0
+    for event in events:
+        match event:
+            case Acting(action, confidence):
+                actions.append(action)
+                score = min(score, 1.0 if confidence is None else confidence)
+            case Saying(text):
+                said.append(text)
+            case Asking(text):
+                asked.append(text)
+            case Confirming(plan) | Excusing(plan):
+                last = last or plan
+    if actions:
+        return Plan(PlanKind.ACT, _PLANNED, "core", tuple(actions), score=score)
+    if asked or said:
+        kind = PlanKind.ASK if asked else PlanKind.CHAT
+        speech = Speech("core.verbatim", {"text": "".join(asked or said).strip()})
+        return Plan(kind, _PLANNED, "core", speech=speech)
+    return last or Plan(PlanKind.UNKNOWN, _PLANNED, "core", speech=Speech("core.model_failed"))
+
+
+def _confirmation(actions: Sequence[Action], home: Home) -> Plan:
+    """The question whether to do all of `actions`."""
+    steps = [
+        {
+            "action": action.name,
+            "names": [home.devices[i].name for i in action.devices],
+            "values": [str(value) for value in action.params.values()],
+        }
+        for action in actions
+    ]
+    return Plan(
+        PlanKind.ASK,
+        _PLANNED,
+        "core",
+        tuple(actions),
+        speech=Speech("core.confirm_steps", {"steps": steps}),
+        devices=tuple(dict.fromkeys(i for action in actions for i in action.devices)),
+        confirm=True,
+    )
+
+
+def _excuse(key: str, reason: str, utterance: Utterance) -> Excusing:
+    speech = Speech(key, {"heard": utterance.text})
+    return Excusing(Plan(PlanKind.REFUSE, _PLANNED, "core", score=0.0, speech=speech), reason)
+
+
+def _placed(action: Action, utterance: Utterance) -> Action:
+    """`action` with the room it was asked for in, where it is about something that begins there."""
+    if action.name not in STARTED_HERE or utterance.area is None:
+        return action
+    return replace(action, params={**action.params, "area": utterance.area})
+
+
+def _now(utterance: Utterance) -> float:
+    return utterance.spoken_at or time.time()
