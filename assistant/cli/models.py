@@ -1,39 +1,60 @@
-"""`assistant models`: what there is, fetch it, check it, remove it."""
+"""`assistant models`: what there is, fetch it, build it, check it, remove it."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from assistant.cli import models_build, models_inspect
+from assistant.cli.models_build import size_of
 from assistant.cli.options import ConfigOption, LanguageOption, log_to_terminal, settings_from
 from assistant.errors import ModelError
 from assistant.models.bars import bars
-from assistant.models.catalogue import CATALOGUE, Model, find, speech_defaults
+from assistant.models.catalogue import CATALOGUE, Kind, Model, find, speech_defaults
 from assistant.models.fetch import ensure
 from assistant.models.store import installed, path_of, read_manifest
 from assistant.models.store import remove as remove_model
 from assistant.models.store import verify as verify_model
 
-app = typer.Typer(help="Models for hearing and speaking: list, fetch, verify, remove.")
+if TYPE_CHECKING:
+    from assistant.llm.directory import ModelDirectory
+    from assistant.llm.library import Shelved
+    from assistant.models.fetch import Progress
+
+app = typer.Typer(
+    help="Models for hearing, speaking and understanding: list, fetch, build, verify, remove."
+)
+
+_DAMAGED = "damaged\nor outdated"
 
 NamesArgument = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...")]
 
 
 @app.command("list")
 def list_models() -> None:
-    """List the models that are known, and which of them are installed."""
+    """List the models that are known or were built here, and which of them are installed."""
+    from assistant.llm.library import shelf
+
+    built = {item.name: item for item in shelf()}
     table = Table("name", "installed", "download", "what it is", box=None, pad_edge=False)
     for model in CATALOGUE:
         languages = ", ".join(model.languages[:4]) + (", …" if len(model.languages) > 4 else "")
         table.add_row(
             model.name,
-            _state(model),
-            f"{model.download_size / 1e6:.0f} MB",
+            _state(model, built.pop(model.name, None)),
+            size_of(model.download_size),
             f"{model.about}\n[dim]{languages or 'any language'} · {model.licence}[/]",
         )
+    for item in built.values():
+        about = ""
+        if item.directory is not None:
+            source, licence = escape(item.directory.source), escape(item.directory.licence)
+            about = f"language model built from {source}\n[dim]{licence}[/]"
+        table.add_row(item.name, _built_state(item), "", about)
     Console().print(table)
 
 
@@ -43,56 +64,113 @@ def fetch(
 ) -> None:
     """Fetch models; without names, those that hearing and speaking your language needs.
 
-    What is there already is not fetched again. Interrupted downloads are gone on with.
+    What is there already is not fetched again. Interrupted downloads are gone on with. Language
+    models are built, as by `assistant models build NAME`.
     """
     log_to_terminal(verbose=False)
     wanted = names or speech_defaults(settings_from(config, language).language)
-    for name in wanted:
-        find(name)
+    models = [find(name) for name in wanted]
     console = Console()
     with bars(console) as progress:
-        for name in wanted:
-            there = installed(name)
-            folder = ensure(name, progress=progress)
+        for model in models:
+            if model.kind is Kind.LLM:
+                continue
+            there = installed(model.name)
+            folder = ensure(model.name, progress=progress)
             console.print(
-                f"{name}: {'is installed' if there else 'installed'} in {folder}",
+                f"{model.name}: {'is installed' if there else 'installed'} in {folder}",
                 soft_wrap=True,
                 highlight=False,
             )
+    for model in models:
+        if model.kind is Kind.LLM:
+            models_build.build_model(console, model.name)
+
+
+app.command("build")(models_build.command)
+app.command("inspect")(models_inspect.command)
 
 
 @app.command()
 def verify(names: NamesArgument = None) -> None:
     """Read models and compare every file's checksum; without names, all that are installed."""
-    broken = []
-    for name in names or [model.name for model in CATALOGUE if read_manifest(model)]:
-        problems = verify_model(name)
-        typer.echo(f"{name}: {'; '.join(problems) or 'sound'}")
-        if problems:
-            broken.append(name)
-    if broken:
-        commands = " && ".join(
-            f"assistant models {verb} {' '.join(broken)}" for verb in ("remove", "fetch")
-        )
-        raise ModelError(f"fetch anew what is damaged: {commands}")
+    from assistant.llm.library import mend
+
+    log_to_terminal(verbose=False)
+    remedies = []
+    console = Console(stderr=True)
+    with bars(console) as progress:
+        for name in names or _installed_names():
+            if _is_language_model(name):
+                problems, directory = _verify_built(name, progress if console.is_terminal else None)
+                again = mend(name, directory)
+            else:
+                problems, again = verify_model(name), f"assistant models fetch {name}"
+            typer.echo(f"{name}: {'; '.join(problems) or 'sound'}")
+            if problems:
+                remedies.append(f"assistant models remove {name} && {again}")
+    if remedies:
+        raise ModelError(f"get anew what is damaged: {' && '.join(remedies)}")
 
 
 @app.command()
 def remove(names: Annotated[list[str], typer.Argument(metavar="NAME...")]) -> None:
-    """Delete models, and what was left of their downloads."""
+    """Delete models, and what was left of their downloads and of builds that were interrupted."""
+    from assistant.llm import library
+
     for name in names:
-        typer.echo(f"{name}: {'removed' if remove_model(name) else 'was not installed'}")
+        gone = library.remove(name) if _is_language_model(name) else remove_model(name)
+        typer.echo(f"{name}: {'removed' if gone else 'was not installed'}")
 
 
 @app.command()
 def path(name: str) -> None:
     """Print the folder of an installed model."""
-    typer.echo(path_of(name))
+    from assistant.llm.library import open_built
+
+    typer.echo(open_built(name).folder if _is_language_model(name) else path_of(name))
 
 
-def _state(model: Model) -> str:
+def _state(model: Model, built: Shelved | None) -> str:
+    if model.kind is Kind.LLM:
+        from assistant.llm.library import unfinished
+
+        begun = "begun" if unfinished(model.name) else "no"
+        return begun if built is None else _built_state(built)
     if installed(model.name):
         return "yes"
-    if read_manifest(model) is not None:
-        return "damaged\nor outdated"
-    return "no"
+    return "no" if read_manifest(model) is None else _DAMAGED
+
+
+def _built_state(item: Shelved) -> str:
+    return "yes" if item.problem is None else _DAMAGED
+
+
+def _is_language_model(name: str) -> bool:
+    """Whether the name is of a language model, catalogued or not, built or only begun."""
+    from assistant.llm import library
+
+    if any(model.name == name and model.kind is not Kind.LLM for model in CATALOGUE):
+        return False
+    if library.is_path(name) or library.language_model(name) is not None:
+        return True
+    return library.place_of(name).exists() or bool(library.unfinished(name))
+
+
+def _verify_built(
+    name: str, progress: Progress | None
+) -> tuple[tuple[str, ...], ModelDirectory | None]:
+    from assistant.llm import library
+
+    item = next((item for item in library.shelf() if item.name == name), None)
+    if item is not None and item.problem is not None:
+        return (item.problem,), None
+    directory = library.open_built(name)
+    return library.verify(directory, progress=progress), directory
+
+
+def _installed_names() -> list[str]:
+    from assistant.llm.library import shelf
+
+    fetched = [m.name for m in CATALOGUE if m.kind is not Kind.LLM and read_manifest(m)]
+    return fetched + [item.name for item in shelf()]

@@ -99,8 +99,8 @@ class HubShards:
     """The files of `repository`, fetched into `folder` when they are asked for.
 
     A shard is deleted once it is done with, unless `keep`. An interrupted download is gone on with
-    by the next HubShards of the same commit and folder. `progress` is told what is fetched, and
-    what is checked, in bytes.
+    by the next HubShards of the same commit and folder. `progress` is told which shard is fetched,
+    and which is checked, in bytes.
     """
 
     def __init__(
@@ -203,7 +203,7 @@ class HubShards:
                 part,
                 validator=None,  # the address names a commit
                 max_bytes=file.size,
-                progress=lambda done, _: self._progress(file.name, done, file.size),
+                progress=lambda done, _: self._tell(file.name, "", done),
                 headers=_token(hub),
                 attempts=self._attempts,
                 pause=self._pause,
@@ -223,8 +223,12 @@ class HubShards:
         with path.open("rb") as source:
             while block := source.read(_BLOCK):
                 sha256.update(block)
-                self._progress(f"{file.name} (checksum)", source.tell(), file.size)
+                self._tell(file.name, " (checksum)", source.tell())
         return sha256.hexdigest() == file.sha256
+
+    def _tell(self, name: str, what: str, done: int) -> None:
+        if name not in SMALL_FILES:
+            self._progress(name + what, done, self._files[name].size)
 
 
 def _put(part: Path, path: Path) -> None:

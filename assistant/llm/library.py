@@ -1,0 +1,163 @@
+"""The language models built on this machine: one folder each, beside the models that were fetched.
+
+A built model goes by its name in the catalogue, or by the one its builder gave it. Beside its
+folder lie, while it is being built, what it is built from and what is done of it so far.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shlex
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from assistant.errors import ModelError
+from assistant.llm.directory import MANIFEST, ModelDirectory, read_directory
+from assistant.models.catalogue import CATALOGUE, Kind, Model
+from assistant.models.store import built_from
+from assistant.paths import directories
+
+Progress = Callable[[str, int, int], None]
+"""Told what is read, the bytes so far, and the bytes in all."""
+
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_BLOCK: Final = 1 << 22
+
+
+@dataclass(frozen=True, slots=True)
+class Shelved:
+    """A model's folder: what it holds, or the `problem` with it."""
+
+    name: str
+    folder: Path
+    directory: ModelDirectory | None
+    problem: str | None = None
+
+
+def shelf() -> tuple[Shelved, ...]:
+    """All built models in the order of their names, sound or not."""
+    root = directories().models
+    folders = sorted(root.iterdir()) if root.is_dir() else []
+    return tuple(_shelved(folder) for folder in folders if _is_built(folder))
+
+
+def built(name: str) -> bool:
+    """Whether the model is there with all its files, in the format that this program runs."""
+    folder = place_of(name)
+    return _is_built(folder) and _shelved(folder).directory is not None
+
+
+def open_built(model: str) -> ModelDirectory:
+    """The model of this name, or in this folder (a path with a slash in it, or an absolute one).
+
+    Raises ModelError that names the command which builds it, or builds it anew.
+    """
+    if is_path(model):
+        return read_directory(Path(model).expanduser())
+    folder = place_of(model)
+    if not _is_built(folder):
+        raise ModelError(f"the language model {model} is not here; {_remedy(model)}")
+    try:
+        return read_directory(folder)
+    except ModelError as error:
+        raise ModelError(f"the language model {model} is unusable: {error}") from error
+
+
+def verify(directory: ModelDirectory, *, progress: Progress | None = None) -> tuple[str, ...]:
+    """Read every file and compare its checksum; what is wrong, a line each."""
+    return tuple(
+        f"{name} is damaged (its SHA-256 differs)"
+        for name, file in directory.files.items()
+        if _sha256(directory.folder / name, progress) != file.sha256
+    )
+
+
+def remove(name: str) -> bool:
+    """Delete a built model and all that was left of its making; False when there was nothing."""
+    there = [path for path in (place_of(name), *unfinished(name)) if path.exists()]
+    for path in there:
+        if path.is_dir() and not path.is_symlink():
+            # Out of sight at once: nobody may open a half-deleted model.
+            doomed = path.with_name(f".{path.name.strip('.')}.removed")
+            shutil.rmtree(doomed, ignore_errors=True)
+            path.rename(doomed)
+            shutil.rmtree(doomed)
+        else:
+            path.unlink()
+    return bool(there)
+
+
+def place_of(name: str) -> Path:
+    """Where the model of this name lies, or would. Raises ModelError for what can't be a name."""
+    if not _NAME.fullmatch(name):
+        raise ModelError(
+            f"{name!r} can't be a model's name: it has small letters, digits, dots and dashes, "
+            "64 at most"
+        )
+    return directories().models / name
+
+
+def unfinished(name: str) -> tuple[Path, ...]:
+    """What there is of a build of `name` that was interrupted."""
+    root = place_of(name).parent
+    paths = (built_from(name), *(root / f".{name}.{what}" for what in ("building", "old")))
+    return tuple(path for path in paths if path.exists())
+
+
+def language_model(name: str) -> Model | None:
+    """The catalogue's entry of this name, if it is a language model."""
+    found = (model for model in CATALOGUE if model.name == name and model.kind is Kind.LLM)
+    return next(found, None)
+
+
+def is_path(model: str) -> bool:
+    """Whether somebody who writes this means a folder or file rather than a name."""
+    return "/" in model or model.startswith(("~", "."))
+
+
+def mend(name: str, directory: ModelDirectory | None = None) -> str:
+    """The command that builds the model `name`; of one with a name of its own, as it was built."""
+    if language_model(name) is not None:
+        return f"assistant models build {name}"
+    if directory is None:
+        return f"assistant models build SOURCE --name {name}"
+    revision = directory.revision
+    pinned = f" --revision {revision}" if re.fullmatch("[0-9a-f]{40}", revision) else ""
+    return f"assistant models build {shlex.quote(directory.source)}{pinned} --name {name}"
+
+
+def _remedy(name: str) -> str:
+    if language_model(name) is not None:
+        return f"build it with: {mend(name)}"
+    there = ", ".join(item.name for item in shelf())
+    known = ", ".join(model.name for model in CATALOGUE if model.kind is Kind.LLM)
+    return f"built are: {there or 'none'}; known are: {known} (assistant models build NAME)"
+
+
+def _is_built(folder: Path) -> bool:
+    if folder.name.startswith(".") or not folder.is_dir():
+        return False
+    others = {model.name for model in CATALOGUE if model.kind is not Kind.LLM}
+    return folder.name not in others and (folder / MANIFEST).is_file()
+
+
+def _shelved(folder: Path) -> Shelved:
+    try:
+        return Shelved(folder.name, folder, read_directory(folder))
+    except ModelError as error:
+        return Shelved(folder.name, folder, None, str(error))
+
+
+def _sha256(path: Path, progress: Progress | None) -> str:
+    digest = hashlib.sha256()
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+            if progress:
+                progress(path.name, file.tell(), size)
+    return digest.hexdigest()

