@@ -31,6 +31,8 @@ from assistant.home.file import load_overrides
 from assistant.home.lists import SHOPPING, TASKS, Lists
 from assistant.home.model import Home
 from assistant.home.registry import Registry
+from assistant.llm.model import LanguageModel
+from assistant.llm.select import api_key, select_model
 from assistant.models.store import path_of
 from assistant.mqtt.backoff import Backoff
 from assistant.mqtt.connection import Connection
@@ -48,13 +50,15 @@ from assistant.tts.speech import Speaker
 from assistant.turn.announce import Announcer
 from assistant.turn.listener import Ears, Listener, Manners, Mouth
 from assistant.turn.reply import Replies
-from assistant.turn.respond import Responder
+from assistant.turn.respond import Responder, ways
+from assistant.turn.thinker import Load, Thinker
 from assistant.turn.timers import ACTIONS as TIMER_ACTIONS
 from assistant.turn.timers import Timers
 from assistant.turn.trace import Observer
 from assistant.understand.completeness import completeness
 from assistant.understand.conversation import Conversation
 from assistant.understand.language import load_language
+from assistant.understand.planner import PlannerSettings
 from assistant.understand.policy import Policy
 from assistant.understand.template import TemplateUnderstanding
 from assistant.understand.vocabulary import bias_phrases
@@ -101,6 +105,8 @@ def check(settings: Settings) -> None:
     Policy(settings.policy)
     password(settings.mqtt)
     tls_context(settings.mqtt)
+    api_key(settings.llm.remote)
+    api_key(settings.llm.serve)
 
 
 @asynccontextmanager
@@ -181,19 +187,65 @@ class Mind:
 
     responder: Responder
     understanding: TemplateUnderstanding
+    thinker: Thinker
     registry: Registry
     timers: Timers
     announcer: Announcer
 
 
+def build_thinker(settings: Settings, registry: Registry, load: Load) -> Thinker:
+    """What has the language model that `load` gives plan turns in the home of `registry`."""
+    return Thinker(
+        load,
+        registry,
+        settings.language,
+        PlannerSettings(
+            first=settings.llm.first_deadline,
+            deadline=settings.llm.deadline,
+            confidence=settings.llm.confidence,
+            ask_above=settings.policy.ask_above,
+            never=frozenset(settings.policy.never),
+            thinking=settings.llm.thinking,
+        ),
+    )
+
+
+@asynccontextmanager
+async def language_model(settings: Settings, folders: Directories) -> AsyncIterator[Load]:
+    """What gives the configured language model, the same each time; it is closed in the end.
+
+    The model's files are looked at when it is first wanted.
+    """
+    model: LanguageModel | None = None
+    known = False
+
+    async def load() -> LanguageModel | None:
+        nonlocal model, known
+        if not known:
+            model = await asyncio.to_thread(select_model, settings.llm, folders.cache)
+            known = True
+        return model
+
+    try:
+        yield load
+    finally:
+        if model is not None:
+            await model.close()
+
+
 @contextmanager
 def open_mind(
-    settings: Settings, folders: Directories, registry: Registry, observe: Observer
+    settings: Settings,
+    folders: Directories,
+    registry: Registry,
+    observe: Observer,
+    load: Load | None = None,
 ) -> Iterator[Mind]:
     """Load the skills and what works with them; the store is open inside.
 
-    A broken skill is logged and left out. Raises ConfigError for a language that nobody knows,
-    AssistantError when the store can't be used.
+    `load` gives the language model; None: there is none. A broken skill is logged and left out.
+    Raises ConfigError for a language that nobody knows, AssistantError when the store can't be
+    used.
     """
     try:
         load_language(settings.language)
@@ -219,19 +271,24 @@ def open_mind(
             except AssistantError as error:  # lights can be switched on all the same
                 log.error("timers and lists can't be read: %s", error)
 
+        thinker = build_thinker(settings, registry, load or _no_model)
         responder = Responder(
             understanding,
             Policy(settings.policy, registry.vocabulary),
             Executor(registry, settings.mqtt.command_timeout),
             replies,
             registry,
-            answer_window=settings.understanding.answer_window,
-            min_score=settings.understanding.min_score,
+            thinker=thinker,
+            ways=ways(settings),
             refresh=refresh,
         )
         announcer = Announcer(responder, replies, observe)
         registry.add_performer(("broadcast",), announcer)
-        yield Mind(responder, understanding, registry, timers, announcer)
+        yield Mind(responder, understanding, thinker, registry, timers, announcer)
+
+
+async def _no_model() -> None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,10 +186,114 @@ class TtsSettings(Section):
 class UnderstandingSettings(Section):
     """From text to plan."""
 
+    order: Literal["templates", "model", "model-only"] = "templates"
+    """templates: the language model is asked what no template knows; model: the templates are
+    asked where the model can't answer; model-only: they are never asked."""
     min_score: Share = 0.5
     """Plans below this are not carried out; the assistant says that it did not understand."""
     answer_window: Seconds = 6.0
     """How long the microphone stays open for the answer to a question of ours."""
+
+
+class LlmRemoteSettings(Section):
+    """A language model on a bigger machine: any OpenAI-compatible server."""
+
+    url: str | None = None
+    """Address, such as http://big:8000/v1; unset: the model of this machine answers."""
+    model: str | None = None
+    """What the server calls its model; unset: the first it lists."""
+    api_key: SecretStr | None = None
+    """Better set as ASSISTANT_LLM__REMOTE__API_KEY or in a file readable by the service alone."""
+    api_key_file: Path | None = None
+    """A file whose first line is the key, such as a systemd credential."""
+    weak: bool = False
+    """The model is a small one: what it is not very sure of is asked about before it is done."""
+    connect_timeout: Annotated[float, Field(gt=0, le=60)] = 3.0
+    """Seconds to wait for a connection."""
+    first_timeout: Annotated[float, Field(gt=0, le=600)] = 20.0
+    """Seconds to wait for the first sign of an answer."""
+    next_timeout: Annotated[float, Field(gt=0, le=600)] = 10.0
+    """Seconds to wait from one sign of an answer to the next."""
+    fallback: bool = True
+    """The model of this machine answers while the server can't."""
+
+    @field_validator("url")
+    @classmethod
+    def _is_an_address(cls, url: str | None) -> str | None:
+        if url is not None and not re.match(r"^https?://[^/\s]+", url):
+            raise ValueError("must be an address such as http://big:8000/v1")
+        return url
+
+
+class LlmServeSettings(Section):
+    """Our language model for others, such as Home Assistant: an OpenAI-compatible server."""
+
+    enabled: bool = False
+    """Serve it from within the daemon."""
+    host: str = "127.0.0.1"
+    """Address to listen on. Beyond this machine, a key is needed."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8151
+    """Port to listen on; 0: any free one."""
+    api_key: SecretStr | None = None
+    """What those who ask must know. Better set as ASSISTANT_LLM__SERVE__API_KEY or in a file."""
+    api_key_file: Path | None = None
+    """A file whose first line is the key."""
+
+    @model_validator(mode="after")
+    def _is_guarded(self) -> LlmServeSettings:
+        keyless = self.api_key is None and self.api_key_file is None
+        if self.enabled and keyless and self.host not in ("localhost", "127.0.0.1", "::1"):
+            raise ValueError(f"host = {self.host!r} is open to others: set api_key_file as well")
+        return self
+
+
+class LlmSettings(Section):
+    """The language model, for what no template knows."""
+
+    model: str = "auto"
+    """auto: mimo-7b where it is built, else smollm2 where that is, else none; or the name of a
+    built model, the folder of one ("./my-model"), or none."""
+    context: Annotated[int, Field(ge=512, le=131_072)] = 4096
+    """Tokens that rules, home, dialogue and answer may take together; each takes 0.3 MB with
+    MiMo-7B."""
+    threads: Annotated[int, Field(ge=1, le=64)] | None = None
+    """Threads that compute; unset: one for each core, at most 4."""
+    providers: Annotated[tuple[str, ...], Field(min_length=1)] = ("CPU",)
+    """Execution providers of onnxruntime in order of preference: CPU, CUDA and whatever else the
+    installed onnxruntime has."""
+    idle_unload: Annotated[float, Field(ge=0, le=86_400)] = 0.0
+    """Seconds without a question after which its memory is given back, to be loaded again by the
+    next; 0: never."""
+    thinking: Annotated[int, Field(ge=0, le=4096)] = 0
+    """Tokens it may think before it answers, never spoken; 0: it answers at once."""
+    first_deadline: Annotated[float, Field(gt=0, le=600)] = 10.0
+    """Seconds until its first action or word; after that it is excused."""
+    deadline: Annotated[float, Field(gt=0, le=600)] = 40.0
+    """Seconds until its last word."""
+    drafting: bool = True
+    """Guess several tokens at once; the answers are the same, sooner."""
+    prefix_cache: Annotated[int, Field(ge=0, le=100_000)] = 1024
+    """MB on disk for what was read of rules and home, so that it need not be read at each start;
+    0: none."""
+    confidence: Share = 0.6
+    """How sure a small model must be of an action to carry it out unasked."""
+    remote: LlmRemoteSettings = LlmRemoteSettings()
+    serve: LlmServeSettings = LlmServeSettings()
+
+    @field_validator("model")
+    @classmethod
+    def _is_named(cls, model: str) -> str:
+        if not model.strip():
+            raise ValueError('is empty; write "auto", "none", the name of a model or its folder')
+        return model
+
+
+class ReplySettings(Section):
+    """The words of replies to commands."""
+
+    style: Literal["templates", "model"] = "templates"
+    """templates: at once, in the skills' words; model: the language model words them from what
+    came of the commands."""
 
 
 class PolicySettings(Section):
@@ -242,6 +346,8 @@ class Settings(BaseSettings):
     stt: SttSettings = SttSettings()
     tts: TtsSettings = TtsSettings()
     understanding: UnderstandingSettings = UnderstandingSettings()
+    llm: LlmSettings = LlmSettings()
+    reply: ReplySettings = ReplySettings()
     policy: PolicySettings = PolicySettings()
     trace: TraceSettings = TraceSettings()
     log: LogSettings = LogSettings()
@@ -360,17 +466,18 @@ def _line_of(text: str, place: list[str]) -> int | None:
 
 
 def _absolute(settings: Settings, folder: Path) -> Settings:
-    def fix(model: BaseModel) -> dict[str, Any]:
-        return {
-            name: folder / value
-            for name, value in model
-            if isinstance(value, Path) and not value.is_absolute() and str(value) != "-"
-        }
+    def fix(section: Section) -> Section:
+        changes: dict[str, Any] = {}
+        for name, value in section:
+            if isinstance(value, Section):
+                changes[name] = fix(value)
+            elif isinstance(value, Path) and not value.is_absolute() and str(value) != "-":
+                changes[name] = folder / value
+        return section.model_copy(update=changes)
 
-    tables = {
-        name: value.model_copy(update=fix(value))
-        for name, value in settings
-        if isinstance(value, Section)
-    }
-    sources = tuple(s.model_copy(update=fix(s)) for s in settings.source)
+    tables = {name: fix(value) for name, value in settings if isinstance(value, Section)}
+    if "/" in settings.llm.model or settings.llm.model.startswith(("~", ".")):  # a folder
+        model = {"model": str(folder / Path(settings.llm.model).expanduser())}
+        tables["llm"] = tables["llm"].model_copy(update=model)
+    sources = tuple(fix(s) for s in settings.source)
     return settings.model_copy(update={**tables, "source": sources})

@@ -27,9 +27,7 @@ def show(config: ConfigOption = None) -> None:
         settings, key=lambda item: isinstance(item[1], Section | tuple | dict)
     ):
         if isinstance(value, Section):
-            console.print(f"\n[bold]\\[{name}][/]")
-            for key, entry in value:
-                _print_setting(console, key, entry)
+            _print_table(console, name, value)
         elif name == "source":
             for source in value:
                 console.print("\n[bold]\\[\\[source]][/]")
@@ -42,6 +40,16 @@ def show(config: ConfigOption = None) -> None:
                     _print_setting(console, key, entry)
         else:
             _print_setting(console, name, value)
+
+
+def _print_table(console: Console, name: str, table: Section) -> None:
+    console.print(f"\n[bold]\\[{name}][/]")
+    for key, entry in table:
+        if not isinstance(entry, Section):
+            _print_setting(console, key, entry)
+    for key, entry in table:
+        if isinstance(entry, Section):
+            _print_table(console, f"{name}.{key}", entry)
 
 
 def _print_setting(console: Console, key: str, value: object) -> None:
@@ -70,10 +78,7 @@ def example() -> None:
     for name, field in Settings.model_fields.items():
         table = _table(field)
         if table is not None:
-            write(f"\n# {(table.__doc__ or '').strip()}")
-            write(f"[[{name}]]" if name == "source" else f"[{name}]")
-            for key, inner in table.model_fields.items():
-                _write_field(key, inner)
+            _write_table(f"[[{name}]]" if name == "source" else f"[{name}]", table)
     write(f"\n# {Settings.model_fields['skills'].description}")
     write("# [skills.lights]\n# enabled = true")
 
@@ -87,6 +92,18 @@ def path(config: ConfigOption = None) -> None:
 def _table(field: FieldInfo) -> type[Section] | None:
     candidates = (field.annotation, *get_args(field.annotation))
     return next((c for c in candidates if isinstance(c, type) and issubclass(c, Section)), None)
+
+
+def _write_table(header: str, table: type[Section]) -> None:
+    typer.echo(f"\n# {(table.__doc__ or '').strip()}")
+    typer.echo(header)
+    inner = {key: _table(field) for key, field in table.model_fields.items()}
+    for key, field in table.model_fields.items():
+        if inner[key] is None:
+            _write_field(key, field)
+    for key, nested in inner.items():
+        if nested is not None:
+            _write_table(f"{header[:-1]}.{key}]", nested)
 
 
 def _write_field(name: str, field: FieldInfo) -> None:

@@ -29,7 +29,7 @@ from assistant.paths import directories
 from assistant.plan import PlanKind, Utterance
 from assistant.skill import load_skills, skill_folders
 from assistant.turn.reply import Replies
-from assistant.turn.respond import Responder, Response
+from assistant.turn.respond import Responder, Response, ways
 from assistant.understand.conversation import Conversation
 from assistant.understand.language import load_language
 from assistant.understand.policy import Policy
@@ -143,8 +143,7 @@ async def _run(line: Line, home: Home, chain: _Chain, confirm: bool) -> dict[str
         Executor(registry),
         chain.replies,
         registry,
-        answer_window=chain.settings.understanding.answer_window,
-        min_score=chain.settings.understanding.min_score,
+        ways=ways(chain.settings),
     )
     conversation = Conversation()
     turns = [

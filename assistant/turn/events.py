@@ -46,9 +46,13 @@ class SpeechEnded(TurnEvent):
 
 @dataclass(frozen=True, slots=True)
 class Planned(TurnEvent):
-    """Understanding and policy are done."""
+    """Understanding and policy are done; `model` names the language model that planned, if one did.
+
+    What a model planned may have been carried out in part already.
+    """
 
     plan: Plan
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)

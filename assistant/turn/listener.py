@@ -9,12 +9,13 @@ the microphone for one answer without the wake word.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import secrets
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -32,6 +33,7 @@ from assistant.stt.transcript import Recogniser, Transcript
 from assistant.tts.speech import Speaker
 from assistant.turn.events import Heard, SpeechEnded, Spoke, StageDone, TurnEnded, Woken
 from assistant.turn.respond import Responder
+from assistant.turn.saying import Words
 from assistant.turn.trace import Observer
 from assistant.understand.conversation import Conversation
 from assistant.wake.engine import WakeEngine, WakeEvent
@@ -52,6 +54,9 @@ FOLLOW_UP_PRE_ROLL = 0.2
 GAP = 3.0
 """Seconds without sound after which what was being said is given up: the sound card may come back
 in an hour, and a command must not be carried out then."""
+
+AHEAD_WORDS = 3
+"""Words that must have been said, and stayed as they were heard, before the model reads them."""
 
 ANSWER_DELAY = 3.0
 """Seconds allowed for recognising an answer, so that our question does not expire meanwhile."""
@@ -102,6 +107,11 @@ class _Hearing:
     confirmed: asyncio.Task[bool] | None
     """The second opinion on the wake word, being formed while the user speaks."""
     completeness: Completeness = Completeness.UNKNOWN
+    words: tuple[str, ...] = ()
+    """Of the last partial transcript."""
+    ahead: tuple[str, ...] = ()
+    """What of them the language model has been given to read."""
+    reading: asyncio.Task[None] | None = None
 
 
 @dataclass(slots=True)
@@ -109,7 +119,8 @@ class _Answering:
     """A turn that is thinking or speaking."""
 
     turn: str
-    superseded: bool = False
+    superseded: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set by the wake word: the next turn has begun."""
 
 
 class Listener:
@@ -247,6 +258,7 @@ class Listener:
         hearing.session.close()
         if hearing.confirmed is not None:
             hearing.confirmed.cancel()
+        _stop_reading(hearing)
         self._conversation.pending = None  # no answer came
         self._observe(TurnEnded(hearing.turn, self.name, self._now(), reason))
         self._note_idleness()
@@ -259,7 +271,7 @@ class Listener:
 
     def _barge_in(self) -> None:
         if self._answering is not None:
-            self._answering.superseded = True
+            self._answering.superseded.set()
         if self._speech is not None:
             self._speech.cancel()
         self._mouth.sink.stop()
@@ -319,6 +331,31 @@ class Listener:
         hearing.completeness = self._completeness(text) if text else Completeness.NOTHING
         if not transcript.final:
             self._observe(Heard(turn, self.name, self._now(), transcript))
+        self._read_ahead(hearing, text)
+
+    def _read_ahead(self, hearing: _Hearing, text: str) -> None:
+        """Let the model read what two partial transcripts agree on, unless a template knows it."""
+        before, hearing.words = hearing.words, tuple(text.split())
+        stable = tuple(
+            word
+            for word, _ in itertools.takewhile(
+                lambda pair: pair[0] == pair[1], zip(hearing.words, before, strict=False)
+            )
+        )
+        busy = hearing.reading is not None and not hearing.reading.done()
+        known = hearing.completeness is Completeness.COMPLETE
+        new = len(stable) >= AHEAD_WORDS and stable != hearing.ahead
+        if busy or known or not new:
+            return
+        hearing.ahead = stable
+        partial = Utterance(
+            " ".join(stable), self._manners.language, self._manners.area, self.name,
+            spoken_at=time.time(),
+        )  # fmt: skip
+        hearing.reading = asyncio.create_task(
+            self._responder.ahead(partial, self._conversation), name="reading ahead"
+        )
+        hearing.reading.add_done_callback(_note_failure)
 
     def _take(self, hearing: _Hearing, chunk: AudioChunk, speech: float) -> None:
         hearing.session.feed(chunk.samples)
@@ -343,6 +380,7 @@ class Listener:
             self._give_up(hearing, "nothing was said")
             return
         self._hearing = None
+        _stop_reading(hearing)
         self._turns += 1
         answer = self._tasks.create_task(self._answer(hearing, now), name=f"turn {turn}")
         answer.add_done_callback(lambda _: self._answered(hearing))
@@ -409,16 +447,37 @@ class Listener:
             ),
             spoken_at=time.time(),
         )
-        response = await self._responder.respond(
-            utterance, self._conversation, turn=turn, observe=self._observe
-        )
-        waiting.cancel()
-        if answering.superseded or self._hearing is not None:
+        words = Words()
+
+        def speak(piece: str) -> None:
+            if not self._is_overtaken(answering):
+                waiting.cancel()
+                words.put(piece)
+
+        saying = asyncio.create_task(self._say(words, turn))
+        try:
+            response = await self._responder.respond(
+                utterance,
+                self._conversation,
+                turn=turn,
+                observe=self._observe,
+                speak=speak,
+                interrupted=answering.superseded,
+            )
+            words.end()
+            heard_out = await saying
+        finally:
+            saying.cancel()
+            await asyncio.gather(saying, return_exceptions=True)
+        if words.begun is None and self._is_overtaken(answering):
             return "interrupted by the next turn"
-        heard_out = await self._say(response.reply, turn)
-        if response.asks and heard_out and self._hearing is None and self._source_open:
+        if response.asks and heard_out and not self._hearing and self._source_open:
             self._await_answer()
         return ""
+
+    def _is_overtaken(self, answering: _Answering) -> bool:
+        """Whether the next turn has begun, so that nobody wants to hear of this one."""
+        return answering.superseded.is_set() or self._hearing is not None
 
     def _await_answer(self) -> None:
         """Open the microphone for the answer to our question, which holds until that is heard."""
@@ -428,7 +487,7 @@ class Listener:
             self._conversation.pending = replace(pending, expires=expires)
         self._listen(secrets.token_hex(4), None, now, window)
 
-    async def _say(self, text: str, turn: str | None) -> bool:
+    async def _say(self, text: str | Words, turn: str | None) -> bool:
         """Speak; False when the wake word cut it short."""
         self._speech = asyncio.create_task(self._speak(text, turn))
         try:
@@ -443,8 +502,8 @@ class Listener:
             self._speech = None
         return True
 
-    async def _speak(self, text: str, turn: str | None) -> None:
-        if self._mouth.speaker is None or not text:
+    async def _speak(self, text: str | Words, turn: str | None) -> None:
+        if self._mouth.speaker is None:
             return
         asked = self._now()
         first: float | None = None
@@ -454,8 +513,11 @@ class Listener:
             self._mouth.guard.speaking(sentence)
             if first is None and turn is not None:
                 first = self._now()
+                begun = text.begun if isinstance(text, Words) else None
                 self._observe(Spoke(turn, self.name, first))
-                self._observe(StageDone(turn, self.name, first, "synthesise", asked, first))
+                self._observe(
+                    StageDone(turn, self.name, first, "synthesise", begun or asked, first)
+                )
 
         try:
             await self._mouth.speaker.say(text, self._mouth.sink, on_sentence)
@@ -466,7 +528,7 @@ class Listener:
                 self._observe(StageDone(turn, self.name, now, "speak", first, now))
 
     def _tell_to_wait(self, answering: _Answering) -> None:
-        if self._source_open and self._hearing is None and not answering.superseded:
+        if self._source_open and self._hearing is None and not answering.superseded.is_set():
             self._tasks.create_task(self._chime(Chime.WAITING))
 
     async def _chime(self, kind: Chime) -> None:
@@ -477,6 +539,17 @@ class Listener:
 
     def _stripped(self, text: str, wake: WakeEvent | None) -> str:
         return strip_wake_phrase(text, (wake.word,)) if wake is not None else text
+
+
+def _stop_reading(hearing: _Hearing) -> None:
+    if hearing.reading is not None:
+        hearing.reading.cancel()
+
+
+def _note_failure(reading: asyncio.Task[None]) -> None:
+    """What is read ahead is a favour: where it fails, the turn goes on and says why."""
+    if not reading.cancelled() and (error := reading.exception()) is not None:
+        log.debug("the model did not read ahead: %s", error)
 
 
 def _refuted(hearing: _Hearing) -> str:

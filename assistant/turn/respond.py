@@ -2,26 +2,74 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import aclosing
 from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
 
+from assistant.config import Settings
+from assistant.errors import LlmError
 from assistant.home.action import Outcome
 from assistant.home.executor import Executor
 from assistant.home.model import Home
 from assistant.home.registry import Registry
 from assistant.plan import Plan, PlanKind, Speech, Utterance
+from assistant.turn.deeds import Deeds
 from assistant.turn.events import Carried, Planned, Replied, StageDone
 from assistant.turn.reply import Replies
+from assistant.turn.saying import Reply, unless
+from assistant.turn.thinker import Thinker
 from assistant.turn.trace import Observer
 from assistant.understand.conversation import Conversation, Pending, answer
 from assistant.understand.language import load_language
+from assistant.understand.planner import (
+    Acting,
+    Asking,
+    Confirming,
+    Excusing,
+    PlanEvent,
+    Planner,
+    Saying,
+    planned,
+)
 from assistant.understand.policy import Policy
+from assistant.understand.prompt import Exchange
 from assistant.understand.template import TemplateUnderstanding
+
+log = logging.getLogger(__name__)
 
 MOST_ALTERNATIVES = 3
 """Further readings of the recogniser that are tried where the first is not understood."""
+NOT_ALLOWED: Final = Speech("core.not_allowed")
 _LETTERS_PER_SECOND = 12.0  # of speech: a question can't be answered before it has been asked
+
+Speak = Callable[[str], None]
+"""Takes the next piece of a reply, on the event loop; must not block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How a responder comes by plans and words: settings of understanding and reply."""
+
+    order: Literal["templates", "model", "model-only"] = "templates"
+    style: Literal["templates", "model"] = "templates"
+    answer_window: float = 6.0
+    """Seconds for which a question of ours waits for its answer, once it has been spoken."""
+    min_score: float = 0.5
+    """Score below which a plan of the templates is none."""
+
+
+def ways(settings: Settings) -> Ways:
+    """The ways that are set."""
+    return Ways(
+        settings.understanding.order,
+        settings.reply.style,
+        settings.understanding.answer_window,
+        settings.understanding.min_score,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +82,48 @@ class Response:
     asks: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """What is the same throughout a turn."""
+
+    utterance: Utterance
+    conversation: Conversation
+    home: Home
+    id: str
+    observe: Observer
+    reply: Reply
+    interrupted: asyncio.Event
+
+    def stage(self, name: str, start: float, end: float | None = None) -> float:
+        """Tell of a stage that ran from `start` until `end`, or now; returns its end."""
+        end = time.monotonic() if end is None else end
+        self.observe(StageDone(self.id, self.utterance.source, end, name, start, end))
+        return end
+
+    def carried(self, outcome: Outcome) -> None:
+        """Tell of an outcome."""
+        self.observe(Carried(self.id, self.utterance.source, time.monotonic(), outcome))
+
+    def planned(self, plan: Plan, model: str = "") -> None:
+        """Tell of the plan."""
+        self.observe(Planned(self.id, self.utterance.source, time.monotonic(), plan, model))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """How a turn ended, but for what is remembered of it."""
+
+    plan: Plan
+    outcomes: tuple[Outcome, ...] = ()
+    wanted: Plan | None = None
+    """What a yes to the question that `plan` is carries out, in words of its own."""
+
+
 class Responder:
     """Understands, asks the policy, carries out, and words what came of it.
 
-    `answer_window`: seconds for which a question of ours waits for its answer, from the moment at
-    which it has been spoken. `refresh` brings up to date what changes by itself (timers) before
-    each turn.
+    `thinker` has the language model, which is asked as `ways` say. `refresh` brings up to date what
+    changes by itself (timers) before each turn.
     """
 
     def __init__(
@@ -50,8 +134,8 @@ class Responder:
         replies: Replies,
         registry: Registry,
         *,
-        answer_window: float = 6.0,
-        min_score: float = 0.5,
+        thinker: Thinker | None = None,
+        ways: Ways = Ways(),
         refresh: Callable[[], None] = lambda: None,
     ) -> None:
         self._understanding = understanding
@@ -59,8 +143,8 @@ class Responder:
         self._executor = executor
         self._replies = replies
         self._registry = registry
-        self._answer_window = answer_window
-        self._min_score = min_score
+        self._thinker = thinker
+        self._ways = ways
         self._refresh = refresh
 
     async def respond(
@@ -70,75 +154,253 @@ class Responder:
         *,
         turn: str = "",
         observe: Observer = lambda _: None,
+        speak: Speak = lambda _: None,
+        interrupted: asyncio.Event | None = None,
     ) -> Response:
-        """One turn of `conversation`. Tells `observe` of Planned, each Carried, and Replied."""
+        """One turn of `conversation`. Tells `observe` of Planned, each Carried, and Replied.
+
+        `speak` is given the reply piece by piece, as it becomes known. Once `interrupted` is set
+        the model writes no more; what has been begun is carried out all the same.
+        """
         self._refresh()
-        home = self._registry.home()
-        language = load_language(utterance.language)
+        here = _Turn(
+            utterance,
+            conversation,
+            self._registry.home(),
+            turn,
+            observe,
+            Reply(speak),
+            interrupted or asyncio.Event(),
+        )
         now = time.monotonic()
         had_asked = conversation.pending is not None and not conversation.pending.choices
-        plan = answer(conversation, utterance.text, home, language, now)
-        confirmed = plan is not None and plan.kind is PlanKind.ACT and had_asked
+        plan = answer(
+            conversation, utterance.text, here.home, load_language(utterance.language), now
+        )
         if plan is None:
-            plan = self._understood(utterance, home, conversation)
-        if plan.kind is PlanKind.ACT and plan.score < self._min_score:
-            unsure = Speech("core.not_understood", {"heard": utterance.text})
-            plan = Plan(PlanKind.UNKNOWN, score=plan.score, speech=unsure)
-        wanted = plan
-        if not confirmed:
-            plan = self._policy.check(plan, home)
-        planned = time.monotonic()
-        observe(StageDone(turn, utterance.source, planned, "understand", now, planned))
-        observe(Planned(turn, utterance.source, planned, plan))
-        outcomes: tuple[Outcome, ...] = ()
-        if plan.kind is PlanKind.ACT:
-            outcomes = await self._executor.execute(
-                plan.actions,
-                on_outcome=lambda o: observe(Carried(turn, utterance.source, time.monotonic(), o)),
-            )
-            done = time.monotonic()
-            observe(StageDone(turn, utterance.source, done, "act", planned, done))
-            reply = self._replies.from_outcomes(
-                plan, outcomes, self._registry.home(), utterance.language
-            )
+            ended = await self._understand(here, now)
         else:
-            reply = self._replies.word(self._worded(plan, utterance.language), utterance.language)
-        if mentioned := tuple(
-            dict.fromkeys((*(i for a in plan.actions for i in a.devices), *plan.devices))
-        ):
+            confirmed = plan.kind is PlanKind.ACT and had_asked
+            ended = await self._carry_out(here, plan, now, confirmed=confirmed)
+        reply = here.reply.text
+        commanded = [o.device for o in ended.outcomes if o.device is not None]
+        concerned = [device for action in ended.plan.actions for device in action.devices]
+        mentioned = tuple(dict.fromkeys((*commanded, *concerned, *ended.plan.devices)))
+        if mentioned:
             conversation.recent = mentioned
-        asks = self._remember(conversation, plan, wanted, reply)
-        observe(Replied(turn, utterance.source, time.monotonic(), reply))
-        return Response(plan, outcomes, reply, asks)
+        asks = False
+        if not here.interrupted.is_set():  # else it has not been asked
+            asks = self._remember(conversation, ended.plan, ended.wanted or ended.plan, reply)
+        now = time.monotonic()
+        conversation.remember(Exchange(utterance.text, reply, mentioned), now)
+        observe(Replied(turn, utterance.source, now, reply))
+        return Response(ended.plan, ended.outcomes, reply, asks)
 
-    def _understood(self, utterance: Utterance, home: Home, conversation: Conversation) -> Plan:
+    async def ahead(self, partial: Utterance, conversation: Conversation) -> None:
+        """Let the model read what has been said so far, if it is ready and would be asked.
+
+        May be cancelled at any time.
+        """
+        planner = self._thinker.ready if self._thinker is not None else None
+        if planner is not None:
+            history = conversation.history(time.monotonic())
+            await planner.ahead(partial, self._registry.home(), history)
+
+    async def _understand(self, here: _Turn, began: float) -> _Ended:
+        """Ask the templates and the model in the order that is set, until one knows."""
+        order = self._ways.order
+        plan: Plan | None = None
+        if order == "templates":
+            plan = self._by_templates(here)
+            if self._is_sure(plan):
+                return await self._carry_out(here, plan, began)
+        planner = await self._thinker.planner() if self._thinker is not None else None
+        excuse: Plan | None = None
+        if planner is not None:
+            ended = await self._think(here, planner)
+            if ended.outcomes or here.reply.text or here.interrupted.is_set():
+                return ended
+            excuse = ended.plan if ended.plan.kind is PlanKind.REFUSE else None
+        if order == "model":
+            plan = self._by_templates(here)
+            if self._is_sure(plan):
+                return await self._carry_out(here, plan, began)
+        if excuse is not None:
+            self._say(here, excuse)
+            return _Ended(excuse)
+        return await self._carry_out(here, self._at_a_loss(here, plan), began)
+
+    def _by_templates(self, here: _Turn) -> Plan:
         """The plan for what was most likely said, or else for what may have been said instead."""
-        plan = self._understanding.understand(utterance, home, conversation.recent)
+        utterance, recent = here.utterance, here.conversation.recent
+        plan = self._understanding.understand(utterance, here.home, recent)
         if plan.kind is not PlanKind.UNKNOWN:
             return plan
         for text in utterance.alternatives[:MOST_ALTERNATIVES]:
-            other = self._understanding.understand(
-                replace(utterance, text=text), home, conversation.recent
-            )
+            other = self._understanding.understand(replace(utterance, text=text), here.home, recent)
             if other.kind in (PlanKind.ACT, PlanKind.ANSWER):
                 return other
         return plan
 
+    def _is_sure(self, plan: Plan) -> bool:
+        unsure = plan.kind is PlanKind.ACT and plan.score < self._ways.min_score
+        return plan.kind is not PlanKind.UNKNOWN and not unsure
+
+    def _at_a_loss(self, here: _Turn, plan: Plan | None) -> Plan:
+        """What to say where neither the templates nor a model know: not more than is true."""
+        score = plan.score if plan is not None else 0.0
+        speech = Speech("core.not_understood", {"heard": here.utterance.text})
+        if self._thinker is not None and self._thinker.loading:
+            speech = Speech("core.model_loading")
+        elif self._ways.order == "model-only":
+            speech = Speech("core.model_missing")
+        elif plan is not None and plan.kind is PlanKind.UNKNOWN and plan.speech is not None:
+            speech = plan.speech
+        return Plan(PlanKind.UNKNOWN, score=score, speech=speech)
+
+    async def _carry_out(
+        self, here: _Turn, plan: Plan, began: float, *, confirmed: bool = False
+    ) -> _Ended:
+        """Check a whole plan, do it, and say what came of it."""
+        wanted = plan
+        if not confirmed:
+            plan = self._policy.check(plan, here.home)
+        understood = here.stage("understand", began)
+        here.planned(plan)
+        if plan.kind is not PlanKind.ACT:
+            self._say(here, plan)
+            return _Ended(plan, wanted=wanted)
+        outcomes = await self._executor.execute(plan.actions, on_outcome=here.carried)
+        here.stage("act", understood)
+        await self._tell(here, plan, outcomes)
+        return _Ended(plan, outcomes)
+
+    async def _think(self, here: _Turn, planner: Planner) -> _Ended:
+        """Have the model plan: do and say what it wants as it comes, then tell what came of it.
+
+        A bare excuse, before which there was nothing, is left to be said by the caller.
+        """
+        began = time.monotonic()
+        deeds = Deeds(self._policy, self._executor, here.home, here.carried)
+        events: list[PlanEvent] = []
+        history = here.conversation.history(began)
+
+        async def follow() -> None:
+            async with aclosing(planner.plan(here.utterance, here.home, history)) as coming:
+                async for event in coming:
+                    events.append(event)
+                    match event:
+                        case Acting(action=action):
+                            if not deeds.wanted:
+                                here.stage("first action", began)
+                            deeds.take(action)
+                        case Saying(text=text) | Asking(text=text):
+                            here.reply.piece(text)
+                        case Confirming(plan=question):
+                            deeds.hold(question)
+                        case Excusing(reason=reason):
+                            log.warning("the language model did not answer: %s", reason)
+
+        try:
+            whole = await unless(here.interrupted, follow())
+            thought = here.stage("plan", began)
+            if here.reply.sentence is not None:
+                here.stage("first sentence", began, here.reply.sentence)
+            ended = self._planned(here, deeds, events)
+            outcomes = await deeds.outcomes()
+        finally:
+            deeds.abandon()
+        if outcomes:
+            here.stage("act", thought)
+        if whole:
+            await self._tell_of_deeds(here, deeds, events, outcomes)
+        return replace(ended, outcomes=outcomes)
+
+    def _planned(self, here: _Turn, deeds: Deeds, events: list[PlanEvent]) -> _Ended:
+        """The plan that `events` amount to, after the policy."""
+        plan = planned(events) if events else Plan(PlanKind.UNKNOWN, score=0.0)
+        wanted: Plan | None = None
+        if (question := deeds.question()) is not None:
+            plan = question
+            wanted = planned([Acting(action) for action in question.actions])
+        elif deeds.begun:
+            plan = replace(plan, kind=PlanKind.ACT, actions=deeds.begun)
+        elif deeds.wanted:
+            plan = replace(plan, kind=PlanKind.REFUSE, actions=(), speech=NOT_ALLOWED)
+        here.planned(plan, self._thinker.model if self._thinker is not None else "")
+        return _Ended(plan, wanted=wanted)
+
+    async def _tell_of_deeds(
+        self,
+        here: _Turn,
+        deeds: Deeds,
+        events: list[PlanEvent],
+        outcomes: tuple[Outcome, ...],
+    ) -> None:
+        """Say what came of what the model wanted, then what it may not, then what is asked."""
+        if outcomes:
+            done = planned([Acting(action) for action in deeds.begun])
+            await self._tell(here, done, outcomes)
+        if deeds.forbidden:
+            self._say(here, Plan(PlanKind.REFUSE, speech=NOT_ALLOWED))
+        if (question := deeds.question()) is not None:
+            self._say(here, question)
+        for event in events:
+            if isinstance(event, Excusing) and (deeds.wanted or here.reply.text):
+                self._say(here, event.plan)
+
+    async def _tell(self, here: _Turn, plan: Plan, outcomes: tuple[Outcome, ...]) -> None:
+        """Say what came of `plan`: in the model's words if that is set and it can, else our own."""
+        planner = None
+        if self._ways.style == "model" and self._thinker is not None:
+            planner = await self._thinker.planner()
+        if planner is not None:
+            words = planner.word(here.utterance, outcomes, self._registry.home())
+
+            async def follow() -> None:
+                async with aclosing(words) as pieces:
+                    async for piece in pieces:
+                        here.reply.piece(piece)
+
+            began = time.monotonic()
+            try:
+                if await unless(here.interrupted, follow()):
+                    here.stage("word", began)
+                return
+            except LlmError as error:
+                log.warning("the reply is not worded by the language model: %s", error)
+        language = here.utterance.language
+        home = self._registry.home()
+        here.reply.sentences(self._replies.from_outcomes(plan, outcomes, home, language))
+
+    def _say(self, here: _Turn, plan: Plan) -> None:
+        """Say the speech of `plan`, which does nothing (now)."""
+        language = here.utterance.language
+        here.reply.sentences(self._replies.word(self._worded(plan, language), language))
+
     def _worded(self, plan: Plan, language: str) -> Speech:
         speech = plan.speech or Speech("core.done")
+        home = self._registry.home()
+
+        def target(ids: Iterable[str]) -> dict[str, Any]:
+            devices = [home.devices[i] for i in ids if i in home.devices]
+            return self._replies.target(devices, home, language)
+
+        if "actions" in speech.values:
+            deeds = [
+                {"action": a.name, "params": a.params, **target(a.devices)}
+                for a in speech.values["actions"]
+            ]
+            return replace(speech, values={**speech.values, "actions": deeds})
         if "devices" not in speech.values:
             return speech
-        home = self._registry.home()
-        devices = [home.devices[i] for i in speech.values["devices"] if i in home.devices]
-        return replace(
-            speech, values={**speech.values, **self._replies.target(devices, home, language)}
-        )
+        return replace(speech, values={**speech.values, **target(speech.values["devices"])})
 
     def _remember(self, conversation: Conversation, plan: Plan, wanted: Plan, reply: str) -> bool:
         """Keep a question of ours for the next utterance; tell whether there is one."""
         if plan.kind is not PlanKind.ASK:
             return False
-        expires = time.monotonic() + self._answer_window + len(reply) / _LETTERS_PER_SECOND
+        expires = time.monotonic() + self._ways.answer_window + len(reply) / _LETTERS_PER_SECOND
         if plan.confirm:
             done = replace(plan, kind=PlanKind.ACT, confirm=False, speech=wanted.speech)
             conversation.pending = Pending(done, expires)

@@ -68,6 +68,7 @@ class TurnRecord:
     intent: str = ""
     skill: str = ""
     score: float | None = None
+    model: str = ""
     outcomes: list[dict[str, Any]] = field(default_factory=list)
     reply: str = ""
     stages: list[Stage] = field(default_factory=list)
@@ -137,7 +138,8 @@ class Tracer:
                 record.endpoint = reason
                 record.speech_end = speech_end - zero
                 record.decided = time - zero
-            case Planned(plan=plan):
+            case Planned(plan=plan, model=model):
+                record.model = model or record.model
                 record.plan, record.intent = plan.kind.value, plan.intent
                 record.skill, record.score = plan.skill, plan.score
             case Carried(outcome=outcome):

@@ -1,14 +1,22 @@
-"""What was said last, one memory a source: questions of ours that wait for an answer."""
+"""What was said last, one memory a source: the dialogue, and what of it waits for an answer."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from assistant.home.model import Device, Home
 from assistant.plan import Plan, PlanKind, Speech
 from assistant.understand.language import Language
 from assistant.understand.normal import squeeze
+from assistant.understand.prompt import Exchange
+
+MOST_EXCHANGES: Final = 6
+"""Exchanges that are remembered; the oldest is forgotten beyond this."""
+LONGEST_MEMORY: Final = 300.0
+"""Seconds after which an exchange is forgotten: "it" no longer means what was said this morning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +37,17 @@ class Conversation:
     pending: Pending | None = None
     recent: tuple[str, ...] = ()
     """Devices of the last command: what "it" means."""
+    _exchanges: deque[tuple[float, Exchange]] = field(
+        default_factory=lambda: deque(maxlen=MOST_EXCHANGES)
+    )
+
+    def remember(self, exchange: Exchange, now: float) -> None:
+        """`exchange` took place at monotonic second `now`."""
+        self._exchanges.append((now, exchange))
+
+    def history(self, now: float) -> tuple[Exchange, ...]:
+        """What was said lately, the oldest first."""
+        return tuple(e for time, e in self._exchanges if now - time <= LONGEST_MEMORY)
 
 
 def answer(

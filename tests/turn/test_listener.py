@@ -22,7 +22,7 @@ from assistant.tts.speech import Speaker
 from assistant.turn import listener as module
 from assistant.turn.events import TurnEnded, TurnEvent, Woken
 from assistant.turn.listener import Ears, Listener, Manners, Mouth
-from assistant.turn.respond import Responder, Response
+from assistant.turn.respond import Responder, Response, Speak
 from assistant.understand.conversation import Conversation, Pending
 from assistant.wake.engine import WakeEvent
 from assistant.wake.guard import OwnVoiceGuard
@@ -143,17 +143,24 @@ class Answers:
 
     def __init__(self) -> None:
         self.heard: list[Utterance] = []
+        self.read: list[str] = []
         self.asks = False
         self.now = time.monotonic
         self.window = 6.0
         self.free = asyncio.Event()
         self.free.set()
 
-    async def respond(self, utterance: Utterance, talk: Conversation, **_: Any) -> Response:
+    async def ahead(self, partial: Utterance, talk: Conversation) -> None:
+        self.read.append(partial.text)
+
+    async def respond(
+        self, utterance: Utterance, talk: Conversation, speak: Speak, **_: Any
+    ) -> Response:
         self.heard.append(utterance)
         await self.free.wait()
         if self.asks:
             talk.pending = Pending(UNLOCK, self.now() + self.window)
+        speak("Shall I?")
         return Response(QUESTION, (), "Shall I?", self.asks)
 
 

@@ -21,7 +21,7 @@ from assistant.skill import load_skills, skill_folders
 from assistant.store import Store
 from assistant.turn.events import Carried, Planned, Replied, StageDone, TurnEvent
 from assistant.turn.reply import Replies, spoken_number
-from assistant.turn.respond import Responder, Response
+from assistant.turn.respond import Responder, Response, Ways
 from assistant.turn.timers import ACTIONS, Timers
 from assistant.understand.conversation import Conversation
 from assistant.understand.policy import Policy
@@ -46,7 +46,7 @@ class Talk:
             Executor(self.registry, timeout=0.2),
             REPLIES,
             self.registry,
-            answer_window=window,
+            ways=Ways(answer_window=window),
             refresh=timers.refresh,
         )
         self.conversation = Conversation()
