@@ -114,8 +114,8 @@ def check(architecture: Architecture) -> None:
     a = architecture
     if a.heads % a.kv_heads:
         raise ModelError(f"{a.heads} attention heads can't share {a.kv_heads} KV heads")
-    if a.head_size % 2:
-        raise ModelError(f"head size {a.head_size} is odd; rotary positions need pairs")
+    if a.head_size % 16:
+        raise ModelError(f"head size {a.head_size} can't be run: onnxruntime wants multiples of 16")
     if a.mtp_layers > 1:
         raise ModelError(f"{a.mtp_layers} MTP layers: only checkpoints with one are known")
 

@@ -166,7 +166,15 @@ class Decoder:
 
     def draft(self, token: int) -> int:
         """The token that the MTP layer expects after `token`, which is about to be appended."""
-        return int(self._matrix(Part.DRAFT, self._follow(token)[-1:])[0].argmax())
+        return int(self._matrix(Part.DRAFT, self.draft_rows(token)[-1:])[0].argmax())
+
+    def draft_rows(self, token: int) -> Floats:
+        """Let the MTP layer read up to `token`, which is about to be appended.
+
+        Its rows after the norm, float32 [n, hidden], for the pairs it had not read: the last one
+        is that of `token`.
+        """
+        return self._follow(token)
 
     def rollback(self, length: int) -> None:
         """Take back all tokens of the sequence beyond `length`."""

@@ -143,15 +143,22 @@ class _Drawing:
         if s.bits == 32:
             return self.node("Gather", [self.floats("embedding"), "input_ids"], ["embedded"], "")
         codes, scales = self.codes("embedding", [s.rows, s.row_bytes])
-        return self.node(
+        whole = s.blocks * s.block == s.columns
+        rows = self.node(
             "GatherBlockQuantized",
             [codes, "input_ids", scales],
-            ["embedded"],
+            ["embedded" if whole else "embedded/padded"],
             bits=s.bits,
             block_size=s.block,
             gather_axis=0,
             quantize_axis=1,
         )
+        if whole:
+            return rows
+        parts = [s.columns, s.blocks * s.block - s.columns]
+        self.arrays.append(helper.make_tensor("embedded/parts", TensorProto.INT64, [2], parts))
+        outputs = ["embedded", "embedded/padding"]
+        return self.node("Split", [rows, "embedded/parts"], outputs, "", axis=-1)
 
     def norm(self, name: str, x: str, output: str) -> str:
         """RMS norm with the stored weights `name`."""

@@ -106,8 +106,11 @@ def shapes(settings: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     return found
 
 
-def random_arrays(settings: dict[str, Any], seed: int = 0) -> Arrays:
-    """Weights that keep the size of what they multiply, so that the logits differ by a few."""
+def random_arrays(settings: dict[str, Any], seed: int = 0, gain: float = 1) -> Arrays:
+    """Weights that keep the size of what they multiply, so that the logits differ by a few.
+
+    `gain`: how much of it the matrices of the layers keep.
+    """
     generator = np.random.default_rng(seed)
     arrays: Arrays = {}
     for name, shape in shapes(settings).items():
@@ -119,7 +122,7 @@ def random_arrays(settings: dict[str, Any], seed: int = 0) -> Arrays:
         elif name.endswith(("embed_tokens.weight", "lm_head.weight")):
             arrays[name] = numbers * np.float32(2 / shape[1] ** 0.5)
         else:
-            arrays[name] = numbers / np.float32(shape[1] ** 0.5)
+            arrays[name] = numbers * np.float32(gain / shape[1] ** 0.5)
     return arrays
 
 
@@ -145,12 +148,13 @@ def write_checkpoint(
     shards: int = 3,
     seed: int = 0,
     dtype: str = "BF16",
+    gain: float = 1,
     **dims: Any,
 ) -> Path:
     """Write a tiny random checkpoint to `folder` and return it. `dims` are those of `config`."""
     folder.mkdir(parents=True, exist_ok=True)
     settings = config(**dims)
-    write_arrays(folder, random_arrays(settings, seed), shards=shards, dtype=dtype)
+    write_arrays(folder, random_arrays(settings, seed, gain), shards=shards, dtype=dtype)
     (folder / "config.json").write_text(json.dumps(settings))
     (folder / "tokenizer.json").write_bytes(tokenizer_json())
     words = {"eos_token": "<|im_end|>", "chat_template": TEMPLATE, "add_bos_token": False}

@@ -1,0 +1,430 @@
+"""The engine: one model on this machine, shared by all who ask.
+
+There is one sequence and one worker thread. Who asks for an answer goes before what is read ahead:
+reading gives up its pass at once and goes on afterwards where it was. What an earlier prompt has in
+common with the next is not computed again; the rules and the home, which are in every prompt of the
+house, are kept on disk as well and read back when something else has taken their place.
+
+The model is loaded when it is first needed, and let go after a time in which nobody needed it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, ParamSpec, TypeVar
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from assistant.errors import LlmError, ModelError
+from assistant.llm import memory
+from assistant.llm.chat import ChatTemplate, encode, static_prefix
+from assistant.llm.decoder import Cancelled, Decoder, Floats, Runtime
+from assistant.llm.directory import TEMPLATE, TOKENIZER, ModelDirectory
+from assistant.llm.drafting import Acceptance, Costs, Drafting
+from assistant.llm.generate import Step, generate
+from assistant.llm.grammar import Grammars, Matcher
+from assistant.llm.model import Finish, Message, Piece, Query, Sampling
+from assistant.llm.prefix import PrefixStore, key
+from assistant.llm.sampling import Chooser
+from assistant.llm.text import THINK_END, StopTexts, TextStream, ThinkFilter
+
+_log = logging.getLogger(__name__)
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+_WORTH_RESTORING: Final = 64
+"""Tokens that a restored prefix must spare: below, computing them is as quick."""
+_KEPT: Final = 8
+"""Prefixes remembered: one for each home and language in use, and those before the last changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """How the engine runs. `idle`: seconds without work after which the model is let go; 0: never.
+
+    `prefixes`: folder for what is kept of prompts, at most `prefix_limit` bytes; None: nothing is.
+    """
+
+    runtime: Runtime = field(default_factory=Runtime)
+    idle: float = 0.0
+    prefixes: Path | None = None
+    prefix_limit: int = 2 << 30
+
+
+class _Loaded:
+    """What is in memory while the model is: only the worker thread touches it."""
+
+    def __init__(self, directory: ModelDirectory, runtime: Runtime) -> None:
+        memory.check(directory, runtime.context)
+        started = time.monotonic()
+        self.tokenizer = _tokenizer(directory)
+        self.template = _template(directory, self.tokenizer)
+        self.decoder = Decoder(directory, runtime)
+        width = directory.architecture.vocabulary
+        self.grammars = Grammars(self.tokenizer, width, directory.eos)
+        self.costs = Costs()
+        self.acceptance = Acceptance()
+        _log.info("%s: loaded in %.1f s", directory.name, time.monotonic() - started)
+
+
+@dataclass(slots=True)
+class _Reading:
+    """A prompt being read ahead. `saved`: what was computed when somebody went before it."""
+
+    tokens: list[int]
+    saved: tuple[list[int], list[Floats]] | None = None
+
+
+class Engine:
+    """A `LanguageModel` from a model directory. To be used in one event loop.
+
+    Makes no use of the directory's files before the first question, or `load`.
+    """
+
+    def __init__(self, directory: ModelDirectory, settings: EngineSettings) -> None:
+        self._directory = directory
+        self._settings = settings
+        self._store: PrefixStore | None = None
+        if settings.prefixes is not None:
+            self._store = PrefixStore(settings.prefixes, settings.prefix_limit)
+        self._worker = ThreadPoolExecutor(1, "llm")
+        self._loaded: _Loaded | None = None
+        self._kept: dict[str, list[int]] = {}
+        self._order = asyncio.Lock()
+        self._waiting = 0
+        self._calm = asyncio.Event()
+        self._calm.set()
+        self._reading = False
+        self._unloading: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self._directory.name
+
+    @property
+    def weak(self) -> bool:
+        """Too small to be trusted with actions that it is not very sure of."""
+        return self._directory.weak
+
+    @property
+    def directory(self) -> ModelDirectory:
+        """What it runs."""
+        return self._directory
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the model is in memory: else the next answer waits for it."""
+        return self._loaded is not None
+
+    async def load(self) -> None:
+        """Take the model into memory now. Raises LlmError, ModelError as `generate` does."""
+        async with self._order:
+            await self._work(self._need)
+            self._rest()
+
+    async def generate(self, query: Query) -> AsyncGenerator[Piece, None]:
+        """The answer, piece by piece. See `LanguageModel`.
+
+        Raises ModelError where the model's files can't be run, LlmError where memory is missing,
+        QueryError where the prompt is longer than the context or the schema can't be a grammar.
+        """
+        # Bounded by the query's limit of tokens.
+        pieces: asyncio.Queue[Piece | None] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+        ended = threading.Event()
+
+        def answer() -> None:
+            try:
+                for piece in self._answer(query, ended):
+                    loop.call_soon_threadsafe(pieces.put_nowait, piece)
+            finally:
+                loop.call_soon_threadsafe(pieces.put_nowait, None)
+
+        with self._before_reading():
+            async with self._order:
+                job = asyncio.create_task(self._work(answer), name="llm answer")
+                try:
+                    while (piece := await pieces.get()) is not None:
+                        yield piece
+                    await job
+                finally:
+                    ended.set()
+                    job.cancel()
+                    await asyncio.gather(job, return_exceptions=True)
+                    self._rest()
+
+    async def prepare(self, messages: Sequence[Message], *, keep: bool = False) -> None:
+        """Read `messages` ahead. See `LanguageModel`. Raises what `generate` does."""
+        reading: _Reading | None = None
+        while True:
+            await self._calm.wait()
+            async with self._order:
+                if self._waiting:
+                    continue
+                self._reading = True
+                try:
+                    if reading is None:
+                        reading = _Reading(await self._work(self._prompt, messages, keep))
+                    done = await self._work(self._read, reading, keep)
+                finally:
+                    self._reading = False
+                    self._rest()
+            if done:
+                return
+
+    async def close(self) -> None:
+        """Let go of the model, whatever it is doing."""
+        self._closed = True
+        if self._unloading is not None:
+            self._unloading.cancel()
+        if self._loaded is not None:
+            self._loaded.decoder.cancel()
+        await asyncio.to_thread(self._worker.shutdown, cancel_futures=True)
+        self._loaded = None
+
+    # ------------------------------------------------------------------ in the event loop
+
+    @contextmanager
+    def _before_reading(self) -> Iterator[None]:
+        """Inside, nobody reads ahead."""
+        self._waiting += 1
+        self._calm.clear()
+        if self._reading and self._loaded is not None:
+            self._loaded.decoder.cancel()
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+            if not self._waiting:
+                self._calm.set()
+
+    async def _work(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Run `call` in the worker. When cancelled, its pass is given up, and awaited."""
+        if self._closed:
+            raise LlmError(f"{self.name} is shut down")
+        loop = asyncio.get_running_loop()
+        if self._loaded is not None:
+            self._loaded.decoder.resume()
+        future = loop.run_in_executor(self._worker, lambda: call(*args, **kwargs))
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            if self._loaded is not None:
+                self._loaded.decoder.cancel()
+            await asyncio.wait([future])
+            if not future.cancelled():
+                future.exception()  # nobody is left to tell
+            raise
+
+    def _rest(self) -> None:
+        """Count the idle time from now."""
+        if self._unloading is not None:
+            self._unloading.cancel()
+            self._unloading = None
+        if self._settings.idle and self._loaded is not None and not self._closed:
+            loop = asyncio.get_running_loop()
+            self._unloading = loop.call_later(self._settings.idle, self._unload)
+
+    def _unload(self) -> None:
+        if self._order.locked() or self._closed:
+            return  # whoever works now counts anew
+        _log.info("%s: let go, not used for %.0f s", self.name, self._settings.idle)
+        self._loaded = None
+        self._worker.submit(gc.collect)
+
+    # ------------------------------------------------------------------ in the worker
+
+    def _need(self) -> _Loaded:
+        if self._loaded is None:
+            self._loaded = _Loaded(self._directory, self._settings.runtime)
+        return self._loaded
+
+    def _prompt(self, messages: Sequence[Message], keep: bool) -> list[int]:
+        model = self._need()
+        if keep:
+            return static_prefix(model.tokenizer, model.template, messages)
+        return encode(model.tokenizer, model.template, messages)
+
+    def _read(self, reading: _Reading, keep: bool) -> bool:
+        """Read on; True when all is read and kept, False when somebody goes before."""
+        model = self._need()
+        decoder, tokens = model.decoder, reading.tokens
+        name = self._key(model, tokens)
+        if keep and self._store is not None and self._store.meta(name) is not None:
+            self._remember(name, tokens)
+            self._restore(model, tokens)
+            if _shared(decoder.tokens, tokens) == len(tokens):
+                return True
+        try:
+            self._place(model, tokens, reading.saved)
+            reading.saved = None
+            decoder.prefill(tokens[len(decoder.tokens) :])
+        except Cancelled:
+            there = len(decoder.tokens)
+            if keep and there >= _WORTH_RESTORING:
+                copies = [array.copy() for array in decoder.snapshot(there)]
+                reading.saved = list(decoder.tokens), copies
+            return False
+        if keep and self._store is not None:
+            self._store.save(name, decoder.snapshot(len(tokens)))
+            self._remember(name, tokens)
+        return True
+
+    def _answer(self, query: Query, ended: threading.Event) -> Iterator[Piece]:
+        model = self._need()
+        matcher = None
+        if query.schema is not None:
+            matcher = model.grammars.compile(query.schema).start()
+        thinking = bool(query.thinking) and model.template.thinks
+        prompt = encode(model.tokenizer, model.template, query.messages, thinking=thinking)
+        if thinking:
+            prompt += self._thought(model, prompt, query, ended)
+        stream, stops = TextStream(model.tokenizer), StopTexts(query.stop)
+        thoughts = ThinkFilter()
+        for step in self._steps(model, prompt, query.sampling, query.limit, matcher):
+            text = stream.feed(step.tokens)
+            if step.finish is not None:
+                text += stream.finish()
+            if query.schema is None:
+                text = thoughts.feed(text)
+                if step.finish is not None:
+                    text += thoughts.finish()
+            text, stopped = stops.feed(text)
+            if step.finish is not None and not stopped:
+                text += stops.finish()
+            finish = Finish.STOP if stopped else step.finish
+            yield Piece(text, len(step.tokens), step.logprob, step.chosen, finish)
+            if stopped or ended.is_set():
+                return
+
+    def _thought(
+        self, model: _Loaded, prompt: list[int], query: Query, ended: threading.Event
+    ) -> list[int]:
+        """Tokens of the model's thought about `prompt`, ended by itself or when it has its length.
+
+        The text of it goes nowhere.
+        """
+        thought: list[int] = []
+        stream, text = TextStream(model.tokenizer), ""
+        for step in self._steps(model, prompt, query.sampling, query.thinking, None):
+            thought += step.tokens
+            text += stream.feed(step.tokens)
+            if ended.is_set():
+                raise Cancelled("given up")
+            if THINK_END in text:
+                return thought
+        return thought + model.tokenizer.encode(f"\n{THINK_END}\n\n", add_special_tokens=False).ids
+
+    def _steps(
+        self,
+        model: _Loaded,
+        prompt: list[int],
+        sampling: Sampling,
+        limit: int,
+        matcher: Matcher | None,
+    ) -> Iterator[Step]:
+        decoder = model.decoder
+        self._place(model, prompt[:-1])
+        rows = decoder.prefill(prompt[len(decoder.tokens) :])
+        if rows is None:
+            raise LlmError("an empty prompt can't be answered")
+        return generate(
+            decoder,
+            rows.normed[-1],
+            chooser=Chooser(sampling),
+            limit=limit,
+            eos=self._directory.eos,
+            matcher=matcher,
+            drafting=Drafting(decoder, prompt, model.costs, model.acceptance),
+            costs=model.costs,
+        )
+
+    def _place(
+        self,
+        model: _Loaded,
+        tokens: Sequence[int],
+        saved: tuple[list[int], list[Floats]] | None = None,
+    ) -> None:
+        """Bring the decoder to a beginning of `tokens`: the longest that need not be computed."""
+        decoder = model.decoder
+        self._restore(model, tokens)
+        if saved is not None and len(saved[0]) > _shared(decoder.tokens, tokens):
+            for array, copy in zip(decoder.snapshot(len(saved[0])), saved[1], strict=True):
+                array[...] = copy
+            decoder.restored(saved[0])
+        decoder.rollback(_shared(decoder.tokens, tokens))
+
+    def _restore(self, model: _Loaded, tokens: Sequence[int]) -> None:
+        """Read the longest kept prefix of `tokens` back, where that spares more than it costs."""
+        here = _shared(model.decoder.tokens, tokens)
+        known = [
+            (len(kept), name)
+            for name, kept in self._kept.items()
+            if _shared(kept, tokens) == len(kept) <= model.decoder.context
+        ]
+        length, name = max(known, default=(0, ""))
+        if self._store is None or length < here + _WORTH_RESTORING:
+            return
+        kept = self._kept[name]
+        arrays = model.decoder.snapshot(length)
+        model.decoder.rollback(0)
+        if self._store.load_into(name, arrays) is None:
+            del self._kept[name]
+        else:
+            model.decoder.restored(kept)
+
+    def _remember(self, name: str, tokens: list[int]) -> None:
+        self._kept.pop(name, None)
+        self._kept[name] = tokens
+        while len(self._kept) > _KEPT:
+            del self._kept[next(iter(self._kept))]
+
+    def _key(self, model: _Loaded, tokens: Sequence[int]) -> str:
+        d = self._directory
+        weights = " ".join(file.sha256 for _, file in sorted(d.files.items())) or d.built
+        shape = [array.shape[0] for array in model.decoder.snapshot(0)]
+        template = (d.folder / TEMPLATE).read_text(encoding="utf-8")
+        return key(f"{weights} {shape}", template, tokens)
+
+
+def _shared(first: Sequence[int], second: Sequence[int]) -> int:
+    """How many tokens both begin with."""
+    n = min(len(first), len(second))
+    differing = np.flatnonzero(np.array(first[:n]) != np.array(second[:n]))
+    return int(differing[0]) if len(differing) else n
+
+
+def _tokenizer(directory: ModelDirectory) -> Tokenizer:
+    path = directory.folder / TOKENIZER
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises no more specific one
+        raise ModelError(
+            f"{path} can't be read: {error}; build it anew with: assistant models build"
+        ) from error
+
+
+def _template(directory: ModelDirectory, tokenizer: Tokenizer) -> ChatTemplate:
+    path = directory.folder / TEMPLATE
+    try:
+        source = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(
+            f"{path} can't be read: {error}; build it anew with: assistant models build"
+        ) from error
+    ends = [directory.bos, directory.eos[0]]
+    bos, eos = ("" if end is None else tokenizer.id_to_token(end) or "" for end in ends)
+    return ChatTemplate(source, bos=bos, eos=eos)
