@@ -1,8 +1,7 @@
 """A checkpoint as llama.cpp has it: one GGUF file with weights, dimensions and tokenizer.
 
-Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. The gguf package reads the
-header and knows how each kind of block is stored; weights are read by pread, a few rows at a time,
-for pages of a mapping count as this process's memory.
+The gguf package knows how each kind of block is stored. Weights are read by pread, a few rows at a
+time, for pages of a mapping count as this process's memory.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +20,7 @@ from assistant.errors import ModelError
 from assistant.llm.architecture import Architecture, Family, check
 from assistant.llm.checkpoint.bpe import byte_level_bpe
 from assistant.llm.checkpoint.contract import Floats, Texts
+from assistant.llm.checkpoint.gguf_header import Place, read_header
 from assistant.llm.checkpoint.safetensors import read_at
 
 _FAMILIES: Final = {"llama": Family.LLAMA, "qwen2": Family.QWEN2}
@@ -47,16 +46,6 @@ _WITHIN: Final = {
 _NAME: Final = re.compile(r"(?:blk\.(\d+)\.)?(\w+)\.(weight|bias)")
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a tensor lies, and how its numbers are kept."""
-
-    shape: tuple[int, ...]
-    offset: int
-    size: int
-    kind: gguf.GGMLQuantizationType
-
-
 class GgufCheckpoint:
     """The Checkpoint in one GGUF file of a Llama or Qwen2.
 
@@ -68,7 +57,8 @@ class GgufCheckpoint:
         self._path = path
         self._source = source or path.name
         self._file: int | None = None
-        fields, self._places = _read(path)
+        fields, places = read_header(path)
+        self._places = {_hugging_face(name): place for name, place in places.items()}
         try:
             self._architecture = _architecture(fields, self._places)
             self._texts = _texts(fields)
@@ -149,23 +139,6 @@ class GgufCheckpoint:
             self._file = None
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, _Place]]:
-    """The metadata, and the tensors under the names of Hugging Face checkpoints."""
-    try:
-        reader = gguf.GGUFReader(path)
-        fields = {name: field.contents() for name, field in reader.fields.items()}
-        places = {}
-        for t in reader.tensors:
-            shape = tuple(int(n) for n in reversed(t.shape.tolist()))
-            place = _Place(shape, int(t.data_offset), int(t.n_bytes), t.tensor_type)
-            places[_hugging_face(t.name)] = place
-    except OSError as error:
-        raise ModelError(f"{path} can't be read: {error.strerror}") from error
-    except (ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
-        raise ModelError(f"{path} is no whole GGUF file ({error}); download it again") from error
-    return fields, places
-
-
 def _hugging_face(name: str) -> str:
     found = _NAME.fullmatch(name)
     if found is None:
@@ -176,7 +149,7 @@ def _hugging_face(name: str) -> str:
     return f"model.layers.{layer}.{_WITHIN.get(part, part)}.{kind}"
 
 
-def _architecture(fields: Mapping[str, Any], places: Mapping[str, _Place]) -> Architecture:
+def _architecture(fields: Mapping[str, Any], places: Mapping[str, Place]) -> Architecture:
     kind = fields["general.architecture"]
     family = _FAMILIES.get(kind)
     if family is None:

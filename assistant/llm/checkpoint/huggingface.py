@@ -170,7 +170,8 @@ def _template(shards: Shards, words: Mapping[str, Any]) -> str:
         return shards.get(TEMPLATE).read_text(encoding="utf-8")
     found = words.get("chat_template")
     if isinstance(found, list):  # several by name
-        found = next((e["template"] for e in found if e.get("name") == "default"), None)
+        named = {e.get("name"): e.get("template") for e in found if isinstance(e, dict)}
+        found = named.get("default")
     if not isinstance(found, str):
         raise ModelError(
             f"{shards.source} has no chat template, so it can't be talked to; choose the model's "
