@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from assistant.home import colour
 from assistant.home.action import Action, ParamValue
-from assistant.home.model import Device, DeviceType, Home, Risk
+from assistant.home.model import Device, DeviceType, Home, Risk, State
 from assistant.home.vocabulary import ActionError, ActionSpec, Param, ParamKind, Vocabulary
 from assistant.understand.handles import Handles
 
@@ -86,8 +86,9 @@ def offers(
         if spec.name in never or f"{spec.name}:{device.id}" in never:
             continue
         slots = _slots(spec, device, home, handles, vocabulary)
-        if slots is not None:
-            yield spec, slots
+        if slots is None or (not slots and not _works_in_any_state(spec, device, vocabulary)):
+            continue
+        yield spec, slots
 
 
 def offers_alone(
@@ -112,6 +113,15 @@ def accepts(vocabulary: Vocabulary, device: Device, action: Action) -> bool:
     except ActionError as error:
         return error.reason == "unknown_state"
     return True
+
+
+def _works_in_any_state(spec: ActionSpec, device: Device, vocabulary: Vocabulary) -> bool:
+    """Whether what a bare action comes to, which its device's state decides, is possible too."""
+    if spec.resolve is None:
+        return True
+    states: tuple[State, ...] = ({"on": True, "position": 100}, {"on": False, "position": 0})
+    action = Action(spec.name, (device.id,))
+    return all(accepts(vocabulary, replace(device, state=state), action) for state in states)
 
 
 def _slots(
