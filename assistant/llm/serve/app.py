@@ -143,6 +143,9 @@ class _WhileConnected(Response):
         except AssistantError as error:
             _log.info("a request was not answered: %s", error)
             answer = error_response(error)
+        except _SlowError:
+            _log.info("a client took nothing of its answer for %.0f s; it gets no more", _PATIENCE)
+            return
         await answer(scope, receive, send)
 
 
@@ -161,10 +164,16 @@ async def _stream(parts: AsyncGenerator[bytes, None], send: Send) -> None:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
+class _SlowError(Exception):
+    """The client takes nothing: the model would wait for it for ever."""
+
+
 async def _send(part: bytes, send: Send) -> None:
-    """Raises TimeoutError for a client that takes nothing: the model would wait for it for ever."""
-    async with asyncio.timeout(_PATIENCE):
-        await send({"type": "http.response.body", "body": part, "more_body": True})
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+    except TimeoutError:
+        raise _SlowError from None
 
 
 async def _hung_up(receive: Receive) -> None:

@@ -147,7 +147,8 @@ def read(data: bytes, model: str) -> Asked:
     stop = (request.stop,) if isinstance(request.stop, str) else tuple(request.stop or ())
     limit = request.max_completion_tokens or request.max_tokens or LIMIT
     temperature = TEMPERATURE if request.temperature is None else request.temperature
-    sampling = Sampling(temperature, request.top_p or 1.0, request.min_p or 0.0, request.seed)
+    seed = None if request.seed is None else request.seed % 2**63
+    sampling = Sampling(temperature, request.top_p or 1.0, request.min_p or 0.0, seed)
     return Asked(
         Query(
             messages,
