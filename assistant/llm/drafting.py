@@ -160,20 +160,20 @@ class Drafting:
         most = min(most, LONGEST)
         if most < 1:
             return NOTHING
+        plain = 1 / self._costs.of(len(pending))
         length, following = self._lookup.find(most)
-        if length:
-            source = f"lookup {length}"
-            found = _fitted(following, source, matcher, most)
-            if found.tokens and (best := self._worthwhile(found, len(pending), 0.0)).tokens:
-                return best
-        if not self._model.drafts or len(pending) != 1:
-            return NOTHING
-        # Its guess is not known before it is paid for: judged by a single token, at its cost.
-        alone = Draft((0,), (False,), "mtp")
-        if not self._worthwhile(alone, 1, self._costs.draft).tokens:
-            return NOTHING
-        guess = self._model.draft(pending[0])
-        return self._shortened(_fitted((guess,), "mtp", matcher, most), 1)
+        looked_up = _fitted(following, f"lookup {length}", matcher, most) if length else NOTHING
+        found, value = self._best(looked_up, len(pending))
+        guessed = 0.0
+        if self._model.drafts and len(pending) == 1:
+            # Its guess is not known before it is paid for: judged as a single token, at its cost.
+            _, guessed = self._best(Draft((0,), (False,), "mtp"), 1, self._costs.draft)
+        if guessed and (guessed > max(value, plain) or self._overdue("mtp", guessed)):
+            guess = _fitted((self._model.draft(pending[0]),), "mtp", matcher, most)
+            return self._best(guess, 1)[0]
+        if looked_up.tokens and (value > plain or self._overdue(looked_up.source, value)):
+            return found
+        return NOTHING
 
     def learn(self, draft: Draft, accepted: int, tokens: Sequence[int]) -> None:
         """The first `accepted` tokens of `draft` came true; the answer went on by `tokens`."""
@@ -183,17 +183,14 @@ class Drafting:
         if draft.source:
             self._acceptance.learn(draft.source, right, int(missed))
 
-    def _worthwhile(self, draft: Draft, pending: int, cost: float) -> Draft:
-        """The part of `draft` that makes the most of the time, none where that is without it."""
-        best = self._shortened(draft, pending, cost)
-        if best.tokens:
-            return best
-        return draft if self._acceptance.pass_over(draft.source) else NOTHING
+    def _overdue(self, source: str, value: float) -> bool:
+        """Whether a source that seems not worth it is to be tried all the same."""
+        return value > 0 and self._acceptance.pass_over(source)
 
-    def _shortened(self, draft: Draft, pending: int, cost: float = 0.0) -> Draft:
-        """The beginning of `draft` with the most tokens a second; possibly none of it."""
-        rate = self._acceptance.rate(draft.source)
-        best, length = 1 / self._costs.of(pending), 0
+    def _best(self, draft: Draft, pending: int, cost: float = 0.0) -> tuple[Draft, float]:
+        """The beginning of `draft` that makes the most tokens a second, and how many."""
+        rate = self._acceptance.rate(draft.source) if draft.source else 0.0
+        best, length = 0.0, 0
         chance, expected = 1.0, 1.0
         for count, certain in enumerate(draft.certain, 1):
             chance *= 1.0 if certain else rate
@@ -201,7 +198,7 @@ class Drafting:
             value = expected / (self._costs.of(pending + count) + cost)
             if value > best:
                 best, length = value, count
-        return Draft(draft.tokens[:length], draft.certain[:length], draft.source)
+        return Draft(draft.tokens[:length], draft.certain[:length], draft.source), best
 
 
 def _fitted(guess: Sequence[int], source: str, matcher: Matcher | None, most: int) -> Draft:

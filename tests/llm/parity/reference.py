@@ -45,19 +45,22 @@ class Reference:
         assert set(missing.missing_keys) <= ({"lm_head.weight"} if a.tied else set())
         self.model.eval()
 
-    @torch.no_grad()
     def logits(self, tokens: Sequence[int]) -> NDArray[np.float32]:
         """Logits [n, vocabulary] after each token."""
-        found: NDArray[np.float32] = self.model(torch.tensor([tokens])).logits[0].numpy()
+        with torch.no_grad():
+            found: NDArray[np.float32] = self.model(torch.tensor([tokens])).logits[0].numpy()
         return found
 
-    @torch.no_grad()
     def mtp_logits(self, tokens: Sequence[int]) -> NDArray[np.float32]:
         """Logits [n - 1, vocabulary] that the MTP layer gives of the token after the next.
 
         XiaomiMiMo/MiMo's description of the layer: the trunk's residual before its final norm and
         the embedding of the next token, each normed, joined, projected; one layer; a norm; lm_head.
         """
+        with torch.no_grad():
+            return self._mtp(tokens)
+
+    def _mtp(self, tokens: Sequence[int]) -> NDArray[np.float32]:
         kept: list[torch.Tensor] = []
         norm = self.model.model.norm
         hook = norm.register_forward_pre_hook(lambda _, inputs: kept.append(inputs[0]))
