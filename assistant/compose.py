@@ -23,7 +23,13 @@ from assistant.audio.ports import AudioSink, AudioSource
 from assistant.audio.speaker import Speaker as Loudspeaker
 from assistant.audio.vad import SileroVad
 from assistant.audio.wavsink import NullSink
-from assistant.config import MqttSettings, Settings, SourceSettings
+from assistant.config import (
+    LlmServeSettings,
+    LlmSettings,
+    MqttSettings,
+    Settings,
+    SourceSettings,
+)
 from assistant.errors import AssistantError, ConfigError, HomeError, MqttError, SkillError
 from assistant.home.discovery.consumer import Discovery
 from assistant.home.executor import Executor
@@ -210,6 +216,30 @@ def build_thinker(settings: Settings, registry: Registry, load: Load) -> Thinker
     )
 
 
+async def find_model(settings: LlmSettings, folders: Directories) -> LanguageModel | None:
+    """The configured language model, not yet in memory; None where there is to be none.
+
+    It is the caller's to close. Raises ModelError when the one that is meant is missing or
+    unusable, ConfigError when a key can't be read.
+    """
+    # In a thread, for the libraries are imported there too. A model that is made in one is used
+    # in the event loop only.
+    return await asyncio.to_thread(select_model, settings, folders.cache)
+
+
+async def serve_model(settings: LlmServeSettings, model: LanguageModel) -> None:
+    """Let others ask `model`, until cancelled. Raises ConfigError, LlmError where that can't be."""
+    from assistant.llm.serve.app import application
+    from assistant.llm.serve.hosted import serve_hosted
+    from assistant.llm.serve.server import listen
+
+    key = api_key(settings)
+    listener = listen(settings.host, settings.port, api_key=key)
+    host, port = listener.getsockname()[:2]
+    log.info("%s answers others at http://%s:%d/v1", model.name, host, port)
+    await serve_hosted(application(model, api_key=key), listener)
+
+
 @asynccontextmanager
 async def language_model(settings: Settings, folders: Directories) -> AsyncIterator[Load]:
     """What gives the configured language model, the same each time; it is closed in the end.
@@ -222,7 +252,7 @@ async def language_model(settings: Settings, folders: Directories) -> AsyncItera
     async def load() -> LanguageModel | None:
         nonlocal model, known
         if not known:
-            model = await asyncio.to_thread(select_model, settings.llm, folders.cache)
+            model = await find_model(settings.llm, folders)
             known = True
         return model
 

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 from assistant.compose import (
     HomeLink,
@@ -22,15 +23,18 @@ from assistant.compose import (
     SpeechModels,
     build_listener,
     check,
+    find_model,
     keep_vocabulary,
     load_speech,
     open_home,
     open_mind,
     open_source,
+    serve_model,
 )
-from assistant.config import Settings, SourceSettings
-from assistant.errors import AssistantError
+from assistant.config import LlmServeSettings, LlmSettings, Settings, SourceSettings
+from assistant.errors import AssistantError, ModelError
 from assistant.health import Vital, stalled
+from assistant.llm.model import LanguageModel
 from assistant.notify import notify, notify_reloading, watchdog_seconds
 from assistant.paths import Directories
 from assistant.turn.listener import Listener
@@ -51,7 +55,7 @@ LAST_RESORT = 1.8
 """Seconds after SIGTERM at which the process ends even if native code still computes.
 
 Everything durable has been written by then: records, timers and retained messages are saved
-before the sound models are waited for.
+before the models are waited for.
 """
 
 
@@ -89,6 +93,44 @@ class _Models:
             return self._models
 
 
+class _Language:
+    """The language model, kept over a reload that does not concern it: it takes long to load."""
+
+    def __init__(self, folders: Directories) -> None:
+        self._folders = folders
+        self._key: object = None
+        self._model: LanguageModel | None = None
+        self._finding = asyncio.Lock()
+
+    async def get(self, settings: LlmSettings) -> LanguageModel | None:
+        """The model for `settings`, not yet in memory; None where there is to be none.
+
+        Raises AssistantError when the one that is meant is missing or unusable.
+        """
+        async with self._finding:
+            # How it is asked, and who else may ask it, is no reason to load it anew.
+            key = settings.model_copy(
+                update={
+                    "serve": LlmServeSettings(),
+                    "thinking": 0,
+                    "first_deadline": 1.0,
+                    "deadline": 1.0,
+                    "confidence": 0.0,
+                }
+            )
+            if self._key != key:
+                await self.close()  # the old one must go before the new takes its memory
+                self._model = await find_model(settings, self._folders)
+                self._key = key
+            return self._model
+
+    async def close(self) -> None:
+        """Let go of the model."""
+        model, self._model, self._key = self._model, None, None
+        if model is not None:
+            await model.close()
+
+
 async def serve(load: Callable[[], Settings], folders: Directories) -> None:
     """Run until SIGTERM or SIGINT, or until every source has ended; SIGHUP reloads.
 
@@ -100,9 +142,9 @@ async def serve(load: Callable[[], Settings], folders: Directories) -> None:
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, reload.set)
     settings = load()
-    models = _Models()
+    models, language = _Models(), _Language(folders)
     while True:
-        life = asyncio.create_task(_live(settings, folders, models), name="life")
+        life = asyncio.create_task(_live(settings, folders, models, language), name="life")
         waits = [asyncio.create_task(event.wait()) for event in (stop, reload)]
         fresh: Settings | None = None
         while fresh is None and not stop.is_set() and not life.done():
@@ -120,6 +162,7 @@ async def serve(load: Callable[[], Settings], folders: Directories) -> None:
         with suppress(asyncio.CancelledError):
             await life
         if fresh is None:
+            await language.close()
             log.info("stopped")
             return
         settings = fresh
@@ -144,7 +187,9 @@ def _insist_on_the_end(status: int) -> None:
     timer.start()
 
 
-async def _live(settings: Settings, folders: Directories, models: _Models) -> None:
+async def _live(
+    settings: Settings, folders: Directories, models: _Models, language: _Language
+) -> None:
     """Everything, with one configuration; returns when all sources have ended."""
     shown = _Shown()
     tracer = Tracer(
@@ -162,11 +207,12 @@ async def _live(settings: Settings, folders: Directories, models: _Models) -> No
         ),
     )
     async with open_home(settings, folders) as link:
-        with open_mind(settings, folders, link.registry, tracer) as mind:
+        load = partial(language.get, settings.llm)
+        with open_mind(settings, folders, link.registry, tracer, load) as mind:
             await asyncio.to_thread(
                 mind.understanding.prepare, settings.language, link.registry.home()
             )
-            await _serve_sources(settings, link, mind, tracer, models, shown)
+            await _serve_sources(settings, link, mind, tracer, models, language, shown)
 
 
 async def _serve_sources(
@@ -175,14 +221,19 @@ async def _serve_sources(
     mind: Mind,
     tracer: Tracer,
     models: _Models,
+    language: _Language,
     shown: _Shown,
 ) -> None:
     async with asyncio.TaskGroup() as tasks:
         background = [
-            tasks.create_task(_report(settings, link, shown), name="status"),
+            tasks.create_task(_report(settings, link, mind, shown), name="status"),
             tasks.create_task(_watchdog(_vitals(settings, link, shown)), name="watchdog"),
         ]
         background.append(tasks.create_task(mind.timers.run(mind.announcer.ring), name="timers"))
+        background.append(tasks.create_task(mind.thinker.run(), name="language model"))
+        if settings.llm.serve.enabled:
+            serving = _keep_serving(settings.llm, language, shown)
+            background.append(tasks.create_task(serving, name="llm serve"))
         notify(READY="1", STATUS="starting")
         log.info("ready")
         sources = [
@@ -246,6 +297,26 @@ async def _keep_listening(
         await asyncio.sleep(RETRY)
 
 
+async def _keep_serving(settings: LlmSettings, language: _Language, shown: _Shown) -> None:
+    """Have others ask the language model; what fails is said once and tried again."""
+    name = "[llm.serve]"
+    while True:
+        try:
+            model = await language.get(settings)
+            if model is None:
+                raise ModelError(
+                    "there is no language model to serve; build one with: "
+                    "assistant models build mimo-7b"
+                )
+            shown.trouble.pop(name, None)
+            await serve_model(settings.serve, model)
+        except AssistantError as error:
+            if shown.trouble.get(name) != str(error):
+                log.error("%s: %s", name, error)
+            shown.trouble[name] = str(error)
+        await asyncio.sleep(RETRY)
+
+
 def _vitals(settings: Settings, link: HomeLink, shown: _Shown) -> list[Vital]:
     def heard() -> float:
         return min((last() for last in shown.progress.values()), default=time.monotonic())
@@ -273,7 +344,7 @@ async def _watchdog(vitals: list[Vital]) -> None:
         await asyncio.sleep(period / 3)
 
 
-async def _report(settings: Settings, link: HomeLink, shown: _Shown) -> None:
+async def _report(settings: Settings, link: HomeLink, mind: Mind, shown: _Shown) -> None:
     """Keep the service manager's status line up to date."""
     last = ""
     while True:
@@ -282,6 +353,10 @@ async def _report(settings: Settings, link: HomeLink, shown: _Shown) -> None:
         parts = [f"{len(link.registry.home().devices)} devices", f"{broker} {where}"]
         if shown.listening:
             parts.append("listening on " + ", ".join(sorted(shown.listening)))
+        if mind.thinker.loading:
+            parts.append("loading the language model")
+        elif mind.thinker.ready is not None:
+            parts.append(f"thinking with {mind.thinker.model}")
         parts += [f"{name}: {why}" for name, why in sorted(shown.trouble.items())]
         status = "; ".join(parts)
         if status != last:

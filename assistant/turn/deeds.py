@@ -3,14 +3,63 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any, Final
 
 from assistant.home.action import Action, Outcome
 from assistant.home.executor import Executor
 from assistant.home.model import Home
+from assistant.home.vocabulary import VOCABULARY
 from assistant.plan import Plan, PlanKind, Speech
 from assistant.understand.policy import Policy
+
+_REPLIES: Final = {
+    "turn_on": "switches.turn_on",
+    "turn_off": "switches.turn_off",
+    "toggle": "switches.toggle",
+    "set_brightness": "lights.set_brightness",
+    "adjust_brightness": "lights.adjust_brightness",
+    "set_color": "lights.set_color",
+    "set_color_temp": "lights.set_color_temp",
+    "adjust_color_temp": "lights.adjust_color_temp",
+    "open": "covers.open",
+    "close": "covers.close",
+    "stop": "covers.stop",
+    "set_position": "covers.set_position",
+    "adjust_position": "covers.adjust_position",
+    "lock": "locks.lock",
+    "unlock": "locks.unlock",
+    "set_temperature": "climate.set_temperature",
+    "adjust_temperature": "climate.adjust_temperature",
+    "set_mode": "climate.set_mode",
+    "set_fan_speed": "fans.set_speed",
+    "adjust_fan_speed": "fans.adjust_speed",
+    "oscillate": "fans.swing",
+    "media_play": "media.play",
+    "media_pause": "media.pause",
+    "media_stop": "media.stop",
+    "media_next": "media.next",
+    "media_previous": "media.previous",
+    "play_media": "media.play_media",
+    "set_volume": "media.set_volume",
+    "adjust_volume": "media.adjust_volume",
+    "mute": "media.mute",
+    "unmute": "media.unmute",
+    "vacuum_start": "vacuum.start",
+    "vacuum_return": "vacuum.come_home",
+    "vacuum_pause": "vacuum.pause",
+    "vacuum_stop": "vacuum.stop",
+    "activate_scene": "scenes.activate",
+    "run_script": "scenes.run",
+    "list_add": "lists.add",
+    "list_complete": "lists.complete",
+    "list_remove": "lists.remove",
+    "start_timer": "timers.start",
+    "delay": "timers.later",
+    "broadcast": "broadcast.broadcast",
+}
+"""Where the skills have words for an action that was done."""
 
 
 class Deeds:
@@ -74,12 +123,10 @@ class Deeds:
         if self._question is not None:
             held += self._question.actions
         everything = Plan(PlanKind.ACT, actions=(*self.begun, *held))
-        asked = self._policy.check(everything, self._home)
-        question = Plan(PlanKind.ASK, actions=held, confirm=True, speech=asked.speech)
-        one = asked.speech is not None and asked.speech.key == "core.confirm" and not held[1:]
-        if not one and asked.speech is not None and asked.speech.key == "core.confirm":
-            return replace(question, speech=Speech("core.confirm_actions", {"actions": held}))
-        return question
+        speech = self._policy.check(everything, self._home).speech
+        if held[1:] and speech is not None and speech.key == "core.confirm":
+            speech = Speech("core.confirm_steps", {"steps": [self._step(a) for a in held]})
+        return Plan(PlanKind.ASK, actions=held, confirm=True, speech=speech)
 
     async def outcomes(self) -> tuple[Outcome, ...]:
         """What came of all that was begun, in the order in which it was wanted."""
@@ -91,12 +138,34 @@ class Deeds:
         for _, task in self._begun:
             task.cancel()
 
+    def _step(self, action: Action) -> dict[str, Any]:
+        """`action` for the words of a question: as the planner puts it too."""
+        names = [self._home.devices[i].name for i in action.devices]
+        values = [str(value) for value in action.params.values()]
+        return {"action": action.name, "names": names, "values": values}
+
     async def _do(
         self, action: Action, before: list[asyncio.Task[tuple[Outcome, ...]]]
     ) -> tuple[Outcome, ...]:
         if before:
             await asyncio.wait(before)
         return await self._executor.execute((action,), on_outcome=self._on_outcome)
+
+
+def told_of(actions: Iterable[Action]) -> Plan:
+    """A plan that words what came of `actions` as the skills word it, action by action."""
+    parts = [Plan(PlanKind.ACT, actions=(action,), speech=_told(action)) for action in actions]
+    whole = tuple(action for part in parts for action in part.actions)
+    return Plan(PlanKind.ACT, actions=whole, speech=Speech("core.done", {"parts": parts}))
+
+
+def _told(action: Action) -> Speech:
+    spec = VOCABULARY.actions.get(action.name)
+    key = _REPLIES.get(action.name)
+    if spec is None or key is None:
+        return Speech("core.done")
+    # Wordings look at parameters that may have been left out.
+    return Speech(key, {param.name: None for param in spec.params})
 
 
 def _meet(first: Action, second: Action) -> bool:

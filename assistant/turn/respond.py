@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from assistant.config import Settings
 from assistant.errors import LlmError
@@ -17,7 +17,7 @@ from assistant.home.executor import Executor
 from assistant.home.model import Home
 from assistant.home.registry import Registry
 from assistant.plan import Plan, PlanKind, Speech, Utterance
-from assistant.turn.deeds import Deeds
+from assistant.turn.deeds import Deeds, told_of
 from assistant.turn.events import Carried, Planned, Replied, StageDone
 from assistant.turn.reply import Replies
 from assistant.turn.saying import Reply, unless
@@ -322,7 +322,7 @@ class Responder:
         wanted: Plan | None = None
         if (question := deeds.question()) is not None:
             plan = question
-            wanted = planned([Acting(action) for action in question.actions])
+            wanted = told_of(question.actions)
         elif deeds.begun:
             plan = replace(plan, kind=PlanKind.ACT, actions=deeds.begun)
         elif deeds.wanted:
@@ -339,8 +339,7 @@ class Responder:
     ) -> None:
         """Say what came of what the model wanted, then what it may not, then what is asked."""
         if outcomes:
-            done = planned([Acting(action) for action in deeds.begun])
-            await self._tell(here, done, outcomes)
+            await self._tell(here, told_of(deeds.begun), outcomes)
         if deeds.forbidden:
             self._say(here, Plan(PlanKind.REFUSE, speech=NOT_ALLOWED))
         if (question := deeds.question()) is not None:
@@ -380,21 +379,13 @@ class Responder:
 
     def _worded(self, plan: Plan, language: str) -> Speech:
         speech = plan.speech or Speech("core.done")
-        home = self._registry.home()
-
-        def target(ids: Iterable[str]) -> dict[str, Any]:
-            devices = [home.devices[i] for i in ids if i in home.devices]
-            return self._replies.target(devices, home, language)
-
-        if "actions" in speech.values:
-            deeds = [
-                {"action": a.name, "params": a.params, **target(a.devices)}
-                for a in speech.values["actions"]
-            ]
-            return replace(speech, values={**speech.values, "actions": deeds})
         if "devices" not in speech.values:
             return speech
-        return replace(speech, values={**speech.values, **target(speech.values["devices"])})
+        home = self._registry.home()
+        devices = [home.devices[i] for i in speech.values["devices"] if i in home.devices]
+        return replace(
+            speech, values={**speech.values, **self._replies.target(devices, home, language)}
+        )
 
     def _remember(self, conversation: Conversation, plan: Plan, wanted: Plan, reply: str) -> bool:
         """Keep a question of ours for the next utterance; tell whether there is one."""

@@ -109,8 +109,15 @@ class Thinker:
 
     async def _read(self, planner: Planner, home: Home) -> None:
         began = time.monotonic()
+        reading = asyncio.create_task(planner.prepare(home, self._language), name="reading home")
         try:
-            await planner.prepare(home, self._language)
+            await asyncio.shield(reading)
+        except asyncio.CancelledError:
+            # Not waited for: a model that is just being loaded can't be interrupted, and whoever
+            # ends us has more to do.
+            reading.add_done_callback(lambda task: task.cancelled() or task.exception())
+            reading.cancel()
+            raise
         except AssistantError as error:  # said again to whoever asks, unless it has passed by then
             log.error("%s: %s", self.model, error)
         except Exception:
