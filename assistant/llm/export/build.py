@@ -61,7 +61,7 @@ def needs(checkpoint: Checkpoint, quantisation: Quantisation, target: Path) -> N
     Raises ModelError as `build` does, for all that can be seen without fetching weights.
     """
     stored = _checked_layout(checkpoint, quantisation)
-    journal = Journal.resume(_building(target) / _JOURNAL, _key(checkpoint, quantisation))
+    journal = _interrupted(_building(target), stored, _key(checkpoint, quantisation))
     unfinished = [t for t in stored if journal is None or t.name not in journal.finished]
     return needs_of(checkpoint, quantisation, unfinished, stored, _building(target))
 
@@ -104,7 +104,8 @@ def _build(
 ) -> None:
     stored = in_order(layout(checkpoint.architecture, quantisation), checkpoint.shards)
     building = _building(target)
-    journal = _begun(building, stored, _key(checkpoint, quantisation))
+    key = _key(checkpoint, quantisation)
+    journal = _interrupted(building, stored, key) or _begun(building, stored, key)
     write_tensors(
         checkpoint,
         stored,
@@ -160,18 +161,22 @@ def _key(checkpoint: Checkpoint, quantisation: Quantisation) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _begun(building: Path, stored: Sequence[Stored], key: str) -> Journal:
-    """The journal of the build that was interrupted, or of one that begins now."""
+def _interrupted(building: Path, stored: Sequence[Stored], key: str) -> Journal | None:
+    """The journal of a build of the same that was interrupted, if its files are all there."""
     sizes = file_sizes(tuple(stored))
-    journal = Journal.resume(building / _JOURNAL, key)
-    if journal is not None and all(_size(building / f) == size for f, size in sizes.items()):
-        return journal
+    journal = Journal.read(building / _JOURNAL, key)
+    whole = all(_size(building / file) == size for file, size in sizes.items())
+    return journal if whole else None
+
+
+def _begun(building: Path, stored: Sequence[Stored], key: str) -> Journal:
+    """The journal of a build that begins now, in a folder with data files of zeros."""
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir()
-    for file, size in sizes.items():
+    for file, size in file_sizes(tuple(stored)).items():
         with (building / file).open("wb") as sink:
             os.truncate(sink.fileno(), size)
-    return Journal(building / _JOURNAL, key)
+    return Journal.begun(building / _JOURNAL, key)
 
 
 def _write_rest(

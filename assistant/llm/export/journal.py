@@ -24,34 +24,39 @@ class Journal:
     Whoever adds a tensor has fsynced its bytes before.
     """
 
-    def __init__(self, path: Path, key: str) -> None:
-        """Start the journal `path` anew, for the request that `key` stands for."""
+    def __init__(self, path: Path, finished: dict[str, Sums], size: int) -> None:
+        """For `begun` and `read`."""
         self._path = path
-        self._finished: dict[str, Sums] = {}
-        with path.open("wb") as file:
-            _append(file.fileno(), {"key": key})
+        self._finished = finished
+        self._size = size
 
     @classmethod
-    def resume(cls, path: Path, key: str) -> Journal | None:
+    def begun(cls, path: Path, key: str) -> Journal:
+        """A new journal for the request that `key` stands for."""
+        path.write_bytes(b"")
+        journal = cls(path, {}, 0)
+        journal._append({"key": key})
+        return journal
+
+    @classmethod
+    def read(cls, path: Path, key: str) -> Journal | None:
         """The journal of an interrupted build; None where there is none for this request."""
         try:
             lines = path.read_bytes().splitlines(keepends=True)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         if not lines or _parsed(lines[0]) != {"key": key}:
             return None
-        journal = cls.__new__(cls)
-        journal._path = path
-        journal._finished = {}
-        whole = len(lines[0])
+        finished = {}
+        size = len(lines[0])
         for line in lines[1:]:
             entry = _parsed(line)
-            if entry is None:  # torn by a power cut; what would follow must not be joined to it
+            if entry is None:  # torn by a power cut
                 break
-            journal._finished[entry.pop("tensor")] = Sums(**entry)
-            whole += len(line)
-        os.truncate(path, whole)
-        return journal
+            name = entry.pop("tensor")
+            finished[name] = Sums(**entry)
+            size += len(line)
+        return cls(path, finished, size)
 
     @property
     def finished(self) -> Mapping[str, Sums]:
@@ -60,16 +65,18 @@ class Journal:
 
     def add(self, tensors: Mapping[str, Sums]) -> None:
         """Write down that `tensors` are finished."""
-        with self._path.open("ab") as file:
-            _append(file.fileno(), *({"tensor": n, **asdict(s)} for n, s in tensors.items()))
+        self._append(*({"tensor": name, **asdict(sums)} for name, sums in tensors.items()))
         self._finished |= tensors
 
-
-def _append(file: int, *entries: Mapping[str, object]) -> None:
-    data = "".join(json.dumps(entry) + "\n" for entry in entries).encode()
-    while data:
-        data = data[os.write(file, data) :]
-    os.fsync(file)
+    def _append(self, *entries: Mapping[str, object]) -> None:
+        data = "".join(json.dumps(entry) + "\n" for entry in entries).encode()
+        with self._path.open("r+b") as file:
+            file.truncate(self._size)  # no new line is joined to a torn one
+            file.seek(self._size)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        self._size += len(data)
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
