@@ -15,6 +15,7 @@ from assistant.cli import (
     devices,
     doctor,
     listen,
+    llm,
     models,
     replay,
     run,
@@ -55,6 +56,7 @@ app.command("listen")(listen.command)
 app.command("replay")(replay.command)
 app.command("devices")(devices.command)
 app.add_typer(models.app, name="models")
+app.add_typer(llm.app, name="llm")
 app.command("say")(say.command)
 app.command("trace")(trace.command)
 app.command("doctor")(doctor.command)

@@ -268,11 +268,12 @@ class RemoteModel:
     def _reason(self, error: Exception) -> str:
         match error:
             case openai.AuthenticationError() | openai.PermissionDeniedError():
-                return f"{self._where} refuses our API key; set the one that it wants"
+                return f"{self._where} refuses our API key; set llm.remote.api_key to one it takes"
             case openai.NotFoundError():
                 return (
                     f"{self._where} knows no {self._model or 'list of models'} ({_words(error)}); "
-                    "check the model's name and that the address is an OpenAI-compatible server's"
+                    "check llm.remote.model, and that llm.remote.url leads to an OpenAI-compatible "
+                    "server"
                 )
             case openai.RateLimitError():
                 return f"{self.name} is too busy; try again, or let fewer use it"
@@ -283,8 +284,8 @@ class RemoteModel:
             case openai.APIError():
                 return f"{self.name} failed: {_words(error)}; see its log"
         return (
-            f"{self._where} answers what can't be read ({error}); check that the address is an "
-            "OpenAI-compatible server's"
+            f"{self._where} answers what can't be read ({error}); check that llm.remote.url "
+            "leads to an OpenAI-compatible server"
         )
 
 
@@ -296,11 +297,9 @@ def _address(url: str) -> httpx2.URL:
     try:
         address = httpx2.URL(url)
     except (httpx2.InvalidURL, TypeError) as error:
-        raise ConfigError(f"the language model's address {url!r} is none: {error}") from error
+        raise ConfigError(f"llm.remote.url: {url!r} is no address: {error}") from error
     if address.scheme not in ("http", "https") or not address.host:
-        raise ConfigError(
-            f"the language model's address {url!r} must be like http://machine:8000/v1"
-        )
+        raise ConfigError(f"llm.remote.url: {url!r} must be an address such as http://big:8000/v1")
     return address if address.path.strip("/") else address.copy_with(path="/v1")
 
 
@@ -379,12 +378,12 @@ def _obstacle(error: BaseException) -> str:
                     "authority that signed its certificate"
                 )
             case socket.gaierror():
-                return "is not known by that name; check the address and the name server"
+                return "is not known by that name; check llm.remote.url and the name server"
             case ConnectionRefusedError():
-                return "refuses connections; start the server there, or check the port"
+                return "refuses connections; start the server there, or check llm.remote.url"
             case httpx2.ReadError() | httpx2.RemoteProtocolError():
                 return "broke off the connection; see its log"
             case TimeoutError() | httpx2.TimeoutException():
-                return "does not answer; check that it runs, the address and firewalls"
+                return "does not answer; check that it runs, llm.remote.url and firewalls"
         cause = cause.__cause__ or cause.__context__
-    return "can't be reached; check that it runs, the address and the network"
+    return "can't be reached; check that it runs, llm.remote.url and the network"

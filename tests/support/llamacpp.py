@@ -8,34 +8,19 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import httpx2
 
-from assistant.models.fetch import ensure
-from assistant.paths import directories
+from tests.support.smollm2 import gguf
 
-GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 CONTEXT = 1024
 _PATIENCE = 30.0
-
-
-def gguf() -> Path:
-    """SmolLM2 as its wheel has it; a copy of our own, which no build takes away."""
-    kept = directories().cache / "tests" / GGUF
-    if not kept.exists():
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        fresh = kept.with_suffix(f".{os.getpid()}")
-        shutil.copyfile(ensure("smollm2") / GGUF, fresh)
-        fresh.replace(kept)
-    return kept
 
 
 class LlamaCpp:

@@ -23,14 +23,15 @@ def listen(host: str, port: int, *, api_key: SecretStr | None) -> socket.socket:
     """
     if api_key is None and not _is_loopback(host):
         raise ConfigError(
-            f"whoever reaches {host} could use the model: give an API key (--api-key-file), or "
+            f"whoever reaches {host} could use the model: give an API key (--api-key-file, or "
+            "llm.serve.api_key_file), or "
             "listen on 127.0.0.1"
         )
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family)
     except OSError as error:
-        hint = "choose another --port" if error.errno == errno.EADDRINUSE else "check --host"
+        hint = "choose another port" if error.errno == errno.EADDRINUSE else "check the address"
         raise LlmError(f"can't listen on {host}:{port} ({error.strerror}); {hint}") from error
 
 

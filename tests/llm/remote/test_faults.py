@@ -196,7 +196,7 @@ async def test_a_passing_weakness_is_tried_again_and_a_lasting_one_told(status: 
         (lambda _: events(['{"choices": [7]}']), "OpenAI-compatible"),
         (lambda _: events([chunk("Hel")], done=False), "broke off"),
         (lambda _: events([chunk("Hel"), '{"error": {"message": "GPU lost"}}']), "GPU lost"),
-        (lambda _: refusal("The model `mimo` does not exist.", 404), "check the model's name"),
+        (lambda _: refusal("The model `mimo` does not exist.", 404), "check llm.remote.model"),
         (lambda _: refusal("x" * 5000, 500), "x{300}…"),
     ],
 )
@@ -262,5 +262,5 @@ async def test_a_server_that_is_not_there_is_told_with_its_address(host: str) ->
 
 @pytest.mark.parametrize("url", ["", "big:8000", "ftp://big", "http://", "http://a:b:c"])
 def test_senseless_addresses_are_refused_at_once(url: str) -> None:
-    with pytest.raises(ConfigError, match="address"):
+    with pytest.raises(ConfigError, match="llm.remote.url"):
         RemoteModel(url)

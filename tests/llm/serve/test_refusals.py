@@ -235,7 +235,7 @@ def test_on_this_machine_none_is_needed(host: str) -> None:
 def test_a_port_that_is_taken_is_told() -> None:
     with listen("127.0.0.1", 0, api_key=None) as first:
         port = first.getsockname()[1]
-        with pytest.raises(LlmError, match=f"127.0.0.1:{port}.*choose another --port"):
+        with pytest.raises(LlmError, match=f"127.0.0.1:{port}.*choose another port"):
             listen("127.0.0.1", port, api_key=None)
     with listen("0.0.0.0", 0, api_key=SecretStr("key")):
         pass
