@@ -36,6 +36,15 @@ _OWN_RANGE: Final[Mapping[DeviceType, str]] = {
     DeviceType.NUMBER: "value",
 }
 """The parameter that `Device.minimum`, `maximum` and `step` are about."""
+_MIDDLE: Final[State] = {
+    "brightness": 50,
+    "percentage": 50,
+    "volume": 50,
+    "color_temp": 3500,
+    "target_temperature": 20,
+}
+_ENDS: Final[tuple[State, ...]] = ({"on": True, "position": 100}, {"on": False, "position": 0})
+"""States in which actions are tried that depend on the state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +95,7 @@ def offers(
         if spec.name in never or f"{spec.name}:{device.id}" in never:
             continue
         slots = _slots(spec, device, home, handles, vocabulary)
-        if slots is None or (not slots and not _works_in_any_state(spec, device, vocabulary)):
+        if slots is None or not _works_in_any_state(spec, slots, device, vocabulary):
             continue
         yield spec, slots
 
@@ -115,13 +124,20 @@ def accepts(vocabulary: Vocabulary, device: Device, action: Action) -> bool:
     return True
 
 
-def _works_in_any_state(spec: ActionSpec, device: Device, vocabulary: Vocabulary) -> bool:
-    """Whether what a bare action comes to, which its device's state decides, is possible too."""
-    if spec.resolve is None:
+def _works_in_any_state(
+    spec: ActionSpec, slots: Slots, device: Device, vocabulary: Vocabulary
+) -> bool:
+    """Whether what a relative action comes to, as its device's state decides, is possible too.
+
+    It may not be: a thing of a range that ends below where it begins, a lamp that only toggles.
+    """
+    first = slots[0].takes if slots else None
+    if spec.resolve is None or (slots and slots[0].name != "direction"):
         return True
-    states: tuple[State, ...] = ({"on": True, "position": 100}, {"on": False, "position": 0})
-    action = Action(spec.name, (device.id,))
-    return all(accepts(vocabulary, replace(device, state=state), action) for state in states)
+    params = {"direction": str(first.values[0])} if isinstance(first, OneOf) else {}
+    action = Action(spec.name, (device.id,), params)
+    states = (replace(device, state={**_MIDDLE, **state}) for state in _ENDS)
+    return all(accepts(vocabulary, probe, action) for probe in states)
 
 
 def _slots(
