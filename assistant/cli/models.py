@@ -37,7 +37,7 @@ NamesArgument = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...")]
 @app.command("list")
 def list_models() -> None:
     """List the models that are known or were built here, and which of them are installed."""
-    from assistant.llm.library import shelf
+    from assistant.llm.library import begun, shelf
 
     built = {item.name: item for item in shelf()}
     table = Table("name", "installed", "download", "what it is", box=None, pad_edge=False)
@@ -55,6 +55,10 @@ def list_models() -> None:
             source, licence = escape(item.directory.source), escape(item.directory.licence)
             about = f"language model built from {source}\n[dim]{licence}[/]"
         table.add_row(item.name, _built_state(item), "", about)
+    known = {model.name for model in CATALOGUE} | set(built)
+    for name in begun():
+        if name not in known:
+            table.add_row(name, "begun", "", "an unfinished build: go on with it, or remove it")
     Console().print(table)
 
 
@@ -150,11 +154,12 @@ def _is_language_model(name: str) -> bool:
     """Whether the name is of a language model, catalogued or not, built or only begun."""
     from assistant.llm import library
 
-    if any(model.name == name and model.kind is not Kind.LLM for model in CATALOGUE):
-        return False
-    if library.is_path(name) or library.language_model(name) is not None:
+    if library.is_path(name):
         return True
-    return library.place_of(name).exists() or bool(library.unfinished(name))
+    try:
+        return find(name).kind is Kind.LLM
+    except ModelError:
+        return library.place_of(name).exists() or bool(library.unfinished(name))
 
 
 def _verify_built(

@@ -17,7 +17,7 @@ from typing import Final
 
 from assistant.errors import ModelError
 from assistant.llm.directory import MANIFEST, ModelDirectory, read_directory
-from assistant.models.catalogue import CATALOGUE, Kind, Model
+from assistant.models.catalogue import CATALOGUE, Kind, Model, find
 from assistant.models.store import built_from
 from assistant.paths import directories
 
@@ -25,6 +25,7 @@ Progress = Callable[[str, int, int], None]
 """Told what is read, the bytes so far, and the bytes in all."""
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_BEGUN: Final = re.compile(rf"\.({_NAME.pattern})\.(?:source|building|old)")
 _BLOCK: Final = 1 << 22
 
 
@@ -108,10 +109,18 @@ def unfinished(name: str) -> tuple[Path, ...]:
     return tuple(path for path in paths if path.exists())
 
 
+def begun() -> tuple[str, ...]:
+    """Names of models whose build was interrupted, or whose downloads were kept."""
+    root = directories().models
+    folders = root.iterdir() if root.is_dir() else iter(())
+    names = (_BEGUN.fullmatch(folder.name) for folder in folders)
+    return tuple(sorted({match[1] for match in names if match}))
+
+
 def language_model(name: str) -> Model | None:
     """The catalogue's entry of this name, if it is a language model."""
-    found = (model for model in CATALOGUE if model.name == name and model.kind is Kind.LLM)
-    return next(found, None)
+    entry = _catalogued(name)
+    return entry if entry is not None and entry.kind is Kind.LLM else None
 
 
 def is_path(model: str) -> bool:
@@ -138,11 +147,18 @@ def _remedy(name: str) -> str:
     return f"built are: {there or 'none'}; known are: {known} (assistant models build NAME)"
 
 
+def _catalogued(name: str) -> Model | None:
+    try:
+        return find(name)
+    except ModelError:
+        return None
+
+
 def _is_built(folder: Path) -> bool:
-    if folder.name.startswith(".") or not folder.is_dir():
+    if folder.name.startswith(".") or not (folder / MANIFEST).is_file():
         return False
-    others = {model.name for model in CATALOGUE if model.kind is not Kind.LLM}
-    return folder.name not in others and (folder / MANIFEST).is_file()
+    entry = _catalogued(folder.name)
+    return entry is None or entry.kind is Kind.LLM
 
 
 def _shelved(folder: Path) -> Shelved:

@@ -121,16 +121,14 @@ def find_source(text: str, *, revision: str | None = None, name: str | None = No
     `name` is what the built model is to be called. Asks the hub about repositories. Raises
     ModelError.
     """
+    others = [model.name for model in CATALOGUE if model.kind is not Kind.LLM]
+    if text in others:
+        raise ModelError(f"{text} is fetched, not built: assistant models fetch {text}")
     known = language_model(text)
     called = name or (known.name if known else _name_of(text))
-    place_of(called)
-    taken = next(
-        (m for m in CATALOGUE if m.name in (text, called) and m.kind is not Kind.LLM), None
-    )
-    if taken and taken.name == text:
-        raise ModelError(f"{text} is fetched, not built: assistant models fetch {text}")
-    if taken:
+    if called in others:
         raise ModelError(f"{called} is another model's name; choose one with --name")
+    place_of(called)
     if known and isinstance(known.origin, HubOrigin):
         return _on_the_hub(known.origin.repository, revision, called)
     path = Path(text).expanduser()

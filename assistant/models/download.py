@@ -165,7 +165,7 @@ def _receive(
     done = start
     with target.open("ab" if start else "wb") as file:
         progress(done, total)
-        while block := response.read(_BLOCK):
+        while block := response.read1(_BLOCK):  # what is there: an interruption loses nothing
             file.write(block)
             done += len(block)
             progress(done, total)

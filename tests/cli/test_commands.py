@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from assistant.__main__ import main
 from assistant.audio.pcm import SAMPLE_RATE, Pcm
 from assistant.audio.resample import resample
 from assistant.audio.wav import read_wav, write_wav
@@ -25,8 +24,9 @@ from assistant.tts.piper import load_piper
 from tests.support.folders import folders_with_models
 from tests.support.mosquitto import Mosquitto, free_port
 
+from .conftest import Quickly
+
 PATIENCE = 60
-Quickly = Callable[..., tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -65,26 +65,6 @@ class User:
         """Write the configuration file."""
         self.configuration.parent.mkdir(exist_ok=True)
         self.configuration.write_text(text, encoding="utf-8")
-
-
-@pytest.fixture
-def quickly(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Quickly:
-    """Like `User.does` in the `user`'s place, without the second that a process takes to begin."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ASSISTANT_HOME", str(tmp_path))
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def does(*words: str, status: int = 0) -> tuple[str, str]:
-        monkeypatch.setattr(sys, "argv", ["assistant", *words])
-        with pytest.raises(SystemExit) as end:
-            main()
-        assert end.value.code == status
-        captured = capsys.readouterr()
-        return captured.out, captured.err
-
-    return does
 
 
 @pytest.fixture

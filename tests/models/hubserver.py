@@ -38,6 +38,8 @@ class Hub:
     id: str = "maker/model"
     commit: str = COMMIT
     revisions: tuple[str, ...] = ("main",)
+    older: tuple[str, ...] = ()
+    """Commits with the same files."""
     card: Mapping[str, Any] | None = field(default_factory=lambda: {"license": "mit"})
     tags: tuple[str, ...] = ()
     lfs_from: int = 100
@@ -46,6 +48,10 @@ class Hub:
     """Sizes that are told wrongly."""
     breaks: dict[str, list[int]] = field(default_factory=dict)
     """Per answer for a file: after how many bytes the connection is dropped."""
+    hold: dict[str, int] = field(default_factory=dict)
+    """Files of which one answer stops after so many bytes, until `released`."""
+    held: threading.Event = field(default_factory=threading.Event)
+    released: threading.Event = field(default_factory=threading.Event)
     corrupt: dict[str, int] = field(default_factory=dict)
     """How many answers for a file have a wrong byte."""
     ranges: bool = True
@@ -60,7 +66,7 @@ class Hub:
     def downloads(self, name: str) -> list[str | None]:
         """The Range header of each answer that carried bytes of `name`."""
         big = len(self.files[name]) >= self.lfs_from
-        end = f"/cdn/{_sha256(self.files[name])}" if big else f"/resolve/{self.commit}/{name}"
+        end = f"/cdn/{_sha256(self.files[name])}" if big else f"/{name}"
         return [request.range for request in self.asked if request.path.split("?")[0].endswith(end)]
 
     def info(self) -> dict[str, Any]:
@@ -136,18 +142,18 @@ def served(hub: Hub) -> Iterator[Hub]:
             name, _, revision = asked.partition("/revision/")
             if name != hub.id:
                 self._refuse(404, "RepoNotFound")
-            elif revision and revision not in (*hub.revisions, hub.commit):
+            elif revision and revision not in (*hub.revisions, *hub.older, hub.commit):
                 self._refuse(404, "RevisionNotFound")
             else:
-                self._whole(hub.body or json.dumps(hub.info()).encode())
+                commit = revision if revision in hub.older else hub.commit
+                self._whole(hub.body or json.dumps(hub.info() | {"sha": commit}).encode())
 
         def _resolve(self, path: str) -> None:
             if hub.file_statuses:
                 self._refuse(hub.file_statuses.pop(0))
                 return
-            prefix = f"/{hub.id}/resolve/{hub.commit}/"
-            name = path.removeprefix(prefix)
-            if not path.startswith(prefix) or name not in hub.files:
+            commit, _, name = path.removeprefix(f"/{hub.id}/resolve/").partition("/")
+            if commit not in (*hub.older, hub.commit) or name not in hub.files:
                 self._refuse(404, "EntryNotFound")
             elif len(hub.files[name]) < hub.lfs_from:
                 self._send(name)
@@ -195,6 +201,12 @@ def served(hub: Hub) -> Iterator[Hub]:
             self.send_header("Content-Length", str(len(content) - start))
             self.end_headers()
             body = content[start:]
+            if (limit := hub.hold.pop(name, None)) is not None:
+                self.wfile.write(body[:limit])
+                hub.held.set()
+                hub.released.wait()
+                self.close_connection = True
+                return
             if hub.breaks.get(name):
                 self.close_connection = True
                 body = body[: hub.breaks[name].pop(0)]
@@ -211,6 +223,7 @@ def served(hub: Hub) -> Iterator[Hub]:
     try:
         yield hub
     finally:
+        hub.released.set()
         server.shutdown()
         thread.join()
         server.server_close()
