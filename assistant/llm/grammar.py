@@ -18,7 +18,7 @@ from llguidance import LLMatcher, LLTokenizer
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from assistant.errors import LlmError
+from assistant.errors import LlmError, QueryError
 
 _KEPT: Final = 16
 
@@ -148,12 +148,12 @@ class Grammars:
     def compile(self, schema: Mapping[str, Any]) -> Grammar:
         """The grammar of compact JSON that fits `schema`; at once where it was compiled before.
 
-        Raises LlmError where the schema is malformed, or asks for what no grammar can check.
+        Raises QueryError where the schema is malformed, or asks for what no grammar can check.
         """
         try:
             key = json.dumps(schema, separators=(",", ":"), ensure_ascii=False)
         except (TypeError, ValueError) as error:
-            raise LlmError(f"the schema is no JSON: {error}") from error
+            raise QueryError(f"the schema is no JSON: {error}") from error
         with self._lock:
             if (grammar := self._kept.get(key)) is not None:
                 self._kept.move_to_end(key)
@@ -170,10 +170,10 @@ class Grammars:
                 schema, overrides={"whitespace_flexible": False}
             )
         except ValueError as error:
-            raise LlmError(f"no grammar can be made of the schema: {error}") from error
+            raise QueryError(f"no grammar can be made of the schema: {error}") from error
         matcher = LLMatcher(self._tokenizer, text, log_level=0)
         if matcher.is_error():
-            raise LlmError(f"no grammar can be made of the schema: {_first_line(matcher)}")
+            raise QueryError(f"no grammar can be made of the schema: {_first_line(matcher)}")
         return matcher
 
 

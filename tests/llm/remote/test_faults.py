@@ -262,5 +262,5 @@ async def test_a_server_that_is_not_there_is_told_with_its_address(host: str) ->
 
 @pytest.mark.parametrize("url", ["", "big:8000", "ftp://big", "http://", "http://a:b:c"])
 def test_senseless_addresses_are_refused_at_once(url: str) -> None:
-    with pytest.raises(ConfigError, match="llm.remote.url"):
+    with pytest.raises(ConfigError, match=r"llm\.remote\.url"):
         RemoteModel(url)
