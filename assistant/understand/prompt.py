@@ -220,7 +220,7 @@ def _named(handle: str, name: str, aliases: Sequence[str]) -> str:
     """A handle and the names it stands for, as far as it does not tell them itself."""
     names = [name, *aliases[:_MOST_ALIASES]]
     telling = handle.rpartition(".")[2]
-    told = [_quoted(other) for other in names if slug(other) != telling]
+    told = [_quoted(n) for n in names if slug(n) != telling or not n.isascii()]
     return f"{handle} {'/'.join(told)}" if told else handle
 
 

@@ -1,0 +1,495 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from assistant.config import PolicySettings
+from assistant.errors import LlmError
+from assistant.home.action import Action, Outcome, Result
+from assistant.home.model import Home
+from assistant.llm.model import Finish, Message, Piece, Query
+from assistant.plan import PlanKind, Utterance
+from assistant.skill import Skills
+from assistant.turn.reply import Replies
+from assistant.understand.planner import (
+    Acting,
+    Asking,
+    Confirming,
+    Excusing,
+    PlanEvent,
+    Planner,
+    PlannerSettings,
+    Saying,
+    planned,
+)
+from assistant.understand.policy import Policy
+from assistant.understand.prompt import Exchange
+
+Step = Piece | Exception | float
+"""What a scripted model does next: writes, fails, or thinks for so many seconds."""
+
+
+@dataclass
+class Scripted:
+    """A language model that answers what a test wants, faults included."""
+
+    steps: Sequence[Step]
+    weak: bool = False
+    name: str = "scripted"
+    queries: list[Query] = field(default_factory=list)
+    prepared: list[tuple[tuple[Message, ...], bool]] = field(default_factory=list)
+    closed: int = 0
+
+    async def generate(self, query: Query) -> AsyncGenerator[Piece, None]:
+        self.queries.append(query)
+        try:
+            for step in self.steps:
+                if isinstance(step, float):
+                    await asyncio.sleep(step)
+                elif isinstance(step, Exception):
+                    raise step
+                else:
+                    yield step
+        finally:
+            self.closed += 1
+
+    async def prepare(self, messages: Sequence[Message], *, keep: bool = False) -> None:
+        self.prepared.append((tuple(messages), keep))
+
+    async def close(self) -> None:
+        pass
+
+
+def act(*actions: Mapping[str, Any]) -> str:
+    return json.dumps({"actions": actions}, separators=(",", ":"))
+
+
+def pieces(text: str, probability: float = 0.99, *, told: bool = True) -> list[Step]:
+    """`text` in pieces of four characters; the whole of it of `probability`."""
+    cut = [text[n : n + 4] for n in range(0, len(text), 4)]
+    share = math.log(probability) / len(cut)
+    made = [Piece(part, 1, share if told else 0.0, int(told)) for part in cut]
+    made[-1] = replace(made[-1], finish=Finish.STOP)
+    return list(made)
+
+
+async def events_of(
+    said: str,
+    home: Home,
+    steps: Sequence[Step],
+    *,
+    weak: bool = False,
+    history: tuple[Exchange, ...] = (),
+    area: str | None = None,
+    language: str = "en",
+    model: Scripted | None = None,
+    **settings: Any,
+) -> list[PlanEvent]:
+    model = model or Scripted(steps, weak)
+    planner = Planner(model, settings=PlannerSettings(**settings))
+    utterance = Utterance(said, language, area, spoken_at=1_750_000_000.0)
+    async with aclosing(planner.plan(utterance, home, history)) as events:
+        came = [event async for event in events]
+    assert model.closed == len(model.queries)
+    return came
+
+
+SOFA = {"do": "set_brightness", "to": ["light.sofa"], "brightness": 40}
+TV = {"do": "turn_off", "to": ["media_player.tv"]}
+SOFA_DONE = Action("set_brightness", ("light.sofa",), {"brightness": 40})
+TV_DONE = Action("turn_off", ("media_player.tv",))
+
+
+async def test_actions_leave_as_soon_as_each_is_complete(villa: Home) -> None:
+    written: list[str] = []
+
+    class Watched(Scripted):
+        async def generate(self, query: Query) -> AsyncGenerator[Piece, None]:
+            async for piece in super().generate(query):
+                written.append(piece.text)
+                yield piece
+
+    text = act(SOFA, TV)
+    planner = Planner(Watched(pieces(text)))
+    came = {}
+    said = Utterance("dim the sofa lamp and turn off the TV", "en")
+    async for event in planner.plan(said, villa):
+        assert isinstance(event, Acting)
+        came[event.action.name] = len("".join(written))
+    assert list(came) == ["set_brightness", "turn_off"]
+    assert came["set_brightness"] <= text.index("},{") + 4
+
+
+async def test_an_action_is_as_sure_as_the_model_was_of_all_of_it(villa: Home) -> None:
+    text = act(SOFA, TV)
+    first = text.index("},{") + 1
+    steps: list[Step] = [
+        Piece(text[:10], 3, math.log(0.5), 1),
+        Piece(text[10:first], 9, math.log(0.8), 2),
+        Piece(text[first:], 9, math.log(0.9), 2, Finish.STOP),
+    ]
+    events = await events_of("sofa lamp and TV", villa, steps)
+    assert [e.action for e in events if isinstance(e, Acting)] == [SOFA_DONE, TV_DONE]
+    assert [e.confidence for e in events if isinstance(e, Acting)] == [
+        pytest.approx(0.4),
+        pytest.approx(0.9),
+    ]
+    assert planned(events).score == pytest.approx(0.4)
+
+
+async def test_words_stream_and_questions_are_told_from_them(villa: Home) -> None:
+    events = await events_of("how are you", villa, pieces('{"say":"Fine, thank you."}'))
+    assert all(isinstance(event, Saying) for event in events)
+    assert len(events) > 2
+    plan = planned(events)
+    assert plan.kind is PlanKind.CHAT
+    assert plan.speech is not None
+    assert plan.speech.values["text"] == "Fine, thank you."
+    events = await events_of("the lamp", villa, pieces('{"ask":"Which one?"}'))
+    assert all(isinstance(event, Asking) for event in events)
+    assert planned(events).kind is PlanKind.ASK
+    assert not planned(events).confirm
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "is the front door locked"),
+        ("en", "lights off?"),
+        ("en", "don't unlock the front door"),
+        ("en", "never unlock the front door"),
+        ("en", "could you tell me whether the front door is unlocked"),
+        ("it", "la porta d'ingresso è aperta?"),
+        ("it", "non aprire la porta d'ingresso"),
+    ],
+)
+async def test_questions_and_prohibitions_never_actuate_whatever_the_model_writes(
+    villa: Home, casa: Home, language: str, said: str
+) -> None:
+    home, lock = (villa, "lock.front") if language == "en" else (casa, "lock.ingresso")
+    model = Scripted(pieces(act({"do": "unlock", "to": [lock]})))
+    events = await events_of(said, home, [], language=language, model=model)
+    assert [type(event) for event in events] == [Excusing]
+    assert "actions" not in json.dumps(model.queries[0].schema)
+    assert not planned(events).actions
+
+
+async def test_orders_get_a_grammar_with_actions(villa: Home) -> None:
+    model = Scripted(pieces('{"say":"No."}'))
+    await events_of("unlock the front door", villa, [], model=model)
+    query = model.queries[0]
+    assert "lock.front" in json.dumps(query.schema)
+    assert "light.hidden" not in json.dumps(query.schema)
+    assert [m.role for m in query.messages] == ["system", "user"]
+    assert query.sampling.temperature == 0
+    assert query.thinking == 0
+
+
+UNLOCK = {"do": "unlock", "to": ["lock.front"]}
+
+
+@pytest.mark.parametrize(
+    ("said", "action", "weak", "probability", "acts"),
+    [
+        ("dim the sofa lamp", SOFA, False, 0.9, True),
+        ("dim the sofa lamp", SOFA, False, 0.01, True),
+        ("I am cold", SOFA, False, 0.99, False),
+        ("lovely weather", UNLOCK, False, 0.99, False),
+        ("turn off the tv in the kitchen", TV, False, 0.99, False),
+        ("dim the sofa lamp", SOFA, True, 0.9, True),
+        ("dim the sofa lamp", SOFA, True, 0.5, False),
+        ("dim the sofa lamp", SOFA, True, None, False),
+        ("sing me a song", SOFA, True, 0.99, False),
+        ("start a timer", {"do": "start_timer", "seconds": 60}, True, 0.9, True),
+        ("sing me a song", {"do": "start_timer", "seconds": 60}, True, 0.9, False),
+        ("put milk on the shopping list",
+         {"do": "list_add", "to": ["todo.shopping"], "item": "milk"}, True, 0.9, True),
+        ("put milk on the shopping list",
+         {"do": "list_add", "to": ["todo.shopping"], "item": "dynamite"}, True, 0.9, False),
+    ],
+)  # fmt: skip
+async def test_what_is_not_sure_or_not_spoken_of_is_asked_about(
+    villa: Home,
+    said: str,
+    action: dict[str, Any],
+    weak: bool,
+    probability: float | None,
+    acts: bool,
+) -> None:
+    written = pieces(act(action), probability or 0.99, told=probability is not None)
+    events = await events_of(said, villa, written, weak=weak)
+    assert len(events) == 1
+    match events[0]:
+        case Acting():
+            assert acts
+        case Confirming(plan):
+            assert not acts
+            assert plan.kind is PlanKind.ASK
+            assert plan.confirm
+            assert [a.name for a in plan.actions] == [action["do"]]
+        case other:
+            raise AssertionError(other)
+
+
+async def test_one_question_is_asked_about_all_that_is_unsure(villa: Home, skills: Skills) -> None:
+    events = await events_of(
+        "turn off the TV, I am cold",
+        villa,
+        pieces(act(SOFA, TV, {"do": "lock", "to": ["lock.back"]})),
+    )
+    acting, asking = events
+    assert isinstance(acting, Acting)
+    assert acting.action == TV_DONE
+    assert isinstance(asking, Confirming)
+    assert asking.plan.devices == ("light.sofa", "lock.back")
+    for language in ("en", "it"):
+        assert asking.plan.speech is not None
+        words = Replies(skills, lambda options: options[0]).word(asking.plan.speech, language)
+        assert "Sofa Lamp" in words
+        assert "40" in words
+        assert "Back Door" in words
+        assert words.endswith("?")
+
+
+async def test_it_means_what_was_spoken_of_before(villa: Home) -> None:
+    history = (Exchange("turn on the TV", "Done.", ("media_player.tv",)),)
+    events = await events_of("and off again", villa, pieces(act(TV)), history=history)
+    assert [type(event) for event in events] == [Acting]
+    events = await events_of("and off again", villa, pieces(act(TV)))
+    assert [type(event) for event in events] == [Confirming]
+
+
+async def test_more_devices_than_the_limit_ask(villa: Home) -> None:
+    lights = ["light.sofa", "light.worktop", "light.leo"]
+    steps = pieces(act({"do": "turn_off", "to": lights[:2]}, {"do": "turn_off", "to": lights[2:]}))
+    events = await events_of("turn off the lights", villa, steps, ask_above=2)
+    assert [type(event) for event in events] == [Acting, Confirming]
+    events = await events_of("turn off the lights", villa, steps, ask_above=3)
+    assert [type(event) for event in events] == [Acting, Acting]
+
+
+async def test_a_timer_is_started_where_it_was_asked_for(villa: Home) -> None:
+    steps = pieces(act({"do": "start_timer", "seconds": 60}))
+    (event,) = await events_of("start a timer", villa, steps, area="kitchen")
+    assert isinstance(event, Acting)
+    assert event.action == Action("start_timer", (), {"seconds": 60, "area": "kitchen"})
+
+
+async def test_the_policy_still_asks_before_what_is_risky(villa: Home) -> None:
+    events = await events_of("unlock the front door", villa, pieces(act(UNLOCK)))
+    plan = Policy(PolicySettings()).check(planned(events), villa)
+    assert plan.kind is PlanKind.ASK
+    assert plan.confirm
+
+
+# ------------------------------------------------------------------- faults
+
+
+def broken(text: str) -> list[Step]:
+    return [Piece(text)]
+
+
+@pytest.mark.parametrize(
+    ("steps", "key"),
+    [
+        ([LlmError("no memory")], "core.model_failed"),
+        ([Piece('{"sa'), LlmError("connection lost")], "core.model_failed"),
+        (broken("I would love to!"), "core.not_understood"),
+        (broken('{"actions":[{"do":"explode"}]}'), "core.not_understood"),
+        (broken('{"actions":[{"do":"turn_on","to":["light.hidden"]}]}'), "core.not_understood"),
+        (broken('{"actions":[{"do":'), "core.not_understood"),
+        (broken('{"say":""}'), "core.not_understood"),
+        ([], "core.not_understood"),
+        ([30.0], "core.model_late"),
+        ([Piece('{"'), 30.0], "core.model_late"),
+    ],
+)
+async def test_a_model_that_fails_is_excused(
+    villa: Home, skills: Skills, steps: list[Step], key: str
+) -> None:
+    (event,) = await events_of("dim the sofa lamp", villa, steps, first=0.05, deadline=0.2)
+    assert isinstance(event, Excusing)
+    assert event.plan.kind is PlanKind.REFUSE
+    assert event.plan.speech is not None
+    assert event.plan.speech.key == key
+    assert event.reason
+    words = Replies(skills, lambda options: options[0])
+    for language in ("en", "it"):
+        assert words.word(event.plan.speech, language) not in ("Done.", "Fatto.")
+
+
+@pytest.mark.parametrize(
+    "fault", [LlmError("gone"), Piece(',{"do":"explode"}]}'), Piece(", nonsense"), 30.0]
+)
+async def test_what_was_done_before_a_fault_stays_done(villa: Home, fault: Step) -> None:
+    steps: list[Step] = [Piece(act(SOFA).removesuffix("]}")), fault]
+    events = await events_of("dim the sofa lamp", villa, steps, deadline=0.1)
+    assert [type(event) for event in events] == [Acting, Excusing]
+    assert planned(events).kind is PlanKind.ACT
+    assert planned(events).actions == (SOFA_DONE,)
+
+
+async def test_an_action_in_the_very_piece_that_goes_wrong_is_done(villa: Home) -> None:
+    events = await events_of("dim the sofa lamp", villa, broken(act(SOFA, {"do": "explode"})))
+    assert [type(event) for event in events] == [Acting, Excusing]
+
+
+async def test_words_cut_off_at_the_limit_are_said(villa: Home) -> None:
+    steps: list[Step] = [Piece('{"say":"Once upon a ', finish=Finish.LENGTH)]
+    assert await events_of("a story", villa, steps) == [Saying("Once upon a ")]
+    steps = [Piece('{"actions":[{"do":"lo', finish=Finish.LENGTH)]
+    assert [type(e) for e in await events_of("a story", villa, steps)] == [Excusing]
+
+
+async def test_the_first_deadline_ends_with_the_first_event(villa: Home) -> None:
+    steps: list[Step] = [Piece('{"say":"One '), 0.3, Piece('two."}', finish=Finish.STOP)]
+    events = await events_of("count", villa, steps, first=0.2, deadline=10)
+    assert events == [Saying("One "), Saying("two.")]
+
+
+async def test_only_waiting_for_the_model_counts(villa: Home) -> None:
+    planner = Planner(Scripted(pieces(act(SOFA, TV))), settings=PlannerSettings(deadline=0.3))
+    came = []
+    async for event in planner.plan(Utterance("sofa lamp and tv", "en"), villa):
+        came.append(type(event))
+        await asyncio.sleep(0.4)
+    assert came == [Acting, Acting]
+
+
+async def test_closing_stops_the_model(villa: Home) -> None:
+    model = Scripted([Piece('{"say":"One '), 30.0])
+    events = Planner(model).plan(Utterance("count", "en"), villa)
+    assert await anext(events) == Saying("One ")
+    await events.aclose()
+    assert model.closed == 1
+
+
+@pytest.mark.parametrize("said", ["", "  ", "?!", "\x00"])
+async def test_nothing_said_asks_no_model(villa: Home, said: str) -> None:
+    model = Scripted([])
+    events = await events_of(said, villa, [], model=model)
+    assert [type(event) for event in events] == [Excusing]
+    assert not model.queries
+
+
+@pytest.mark.parametrize("said", ["\ud800", "<|im_end|>", "x" * 10_000, "turn on \udfff the lamp"])
+async def test_odd_speech_reaches_the_model_tamed(villa: Home, said: str) -> None:
+    model = Scripted(pieces('{"say":"Hm."}'))
+    await events_of(said, villa, [], model=model)
+    for query in model.queries:
+        told = query.messages[-1].content
+        told.encode()
+        assert "<|" not in told
+        assert len(told) < 2000
+
+
+# ------------------------------------------------------------------- reading ahead
+
+
+async def test_rules_and_home_are_read_ahead_to_be_kept(villa: Home) -> None:
+    model = Scripted(pieces('{"say":"Hm."}'))
+    planner = Planner(model)
+    await planner.prepare(villa, "en")
+    ((prefix, keep),) = model.prepared
+    assert keep
+    _ = [e async for e in planner.plan(Utterance("how are you", "en"), villa)]
+    assert model.queries[0].messages[: len(prefix)] == prefix
+
+
+async def test_the_beginning_of_an_utterance_is_read_while_it_is_spoken(villa: Home) -> None:
+    model = Scripted(pieces('{"say":"Hm."}'))
+    planner = Planner(model)
+    spoken = 1_750_000_019.0  # a second before the next minute
+    await planner.ahead(Utterance("", "en", spoken_at=spoken), villa)
+    assert not model.prepared
+    part = Utterance("make the sofa lamp", "en", "lounge", spoken_at=spoken)
+    whole = replace(part, text="make the sofa lamp a bit brighter", spoken_at=spoken + 30)
+    history = (Exchange("hello", "Hi."),)
+    await planner.ahead(part, villa, history)
+    _ = [e async for e in planner.plan(whole, villa, history)]
+    ((ahead, keep),) = model.prepared
+    assert not keep
+    (query,) = model.queries
+    assert query.messages[0] == ahead[0]
+    assert query.messages[1].content.startswith(ahead[1].content)
+    # The next utterance is another moment.
+    _ = [e async for e in planner.plan(replace(whole, spoken_at=spoken + 90), villa, history)]
+    assert not model.queries[1].messages[1].content.startswith(ahead[1].content)
+
+
+async def test_timers_that_come_and_go_are_met_by_their_own_number(villa: Home) -> None:
+    model = Scripted(pieces(act({"do": "cancel_timer", "timer": "1"})))
+    planner = Planner(model)
+    for timer in villa.timers:
+        home = replace(villa, timers=(timer, timer))
+        (event,) = [e async for e in planner.plan(Utterance("cancel the timer", "en"), home)]
+        assert isinstance(event, Acting)
+        assert event.action.params["timer"] == timer.id
+    gone = replace(villa, timers=())
+    (event,) = [e async for e in planner.plan(Utterance("cancel the timer", "en"), gone)]
+    assert isinstance(event, Excusing)
+
+
+# ------------------------------------------------------------------- replies
+
+
+OUTCOMES = (
+    Outcome(SOFA_DONE, "light.sofa", Result.CONFIRMED),
+    Outcome(TV_DONE, "media_player.tv", Result.FAILED, "no_report"),
+)
+
+
+async def worded(model: Scripted, home: Home, **settings: Any) -> str:
+    planner = Planner(model, settings=PlannerSettings(**settings))
+    said = Utterance("dim the sofa lamp and switch the TV off", "en")
+    return "".join([text async for text in planner.word(said, OUTCOMES, home)])
+
+
+async def test_a_reply_is_worded_from_the_outcomes_alone(villa: Home) -> None:
+    model = Scripted(pieces('{"say":"The lamp is dimmed, the TV did not answer."}'))
+    assert await worded(model, villa) == "The lamp is dimmed, the TV did not answer."
+    query = model.queries[0]
+    assert query.schema is not None
+    assert list(query.schema["properties"]) == ["say"]
+    told = query.messages[-1].content
+    assert '"Sofa Lamp": confirmed' in told
+    assert '"TV": failed (no report)' in told
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [LlmError("gone")],
+        [30.0],
+        [],
+        broken("Done!"),
+        broken('{"say":" "}'),
+        broken(act(SOFA)),
+    ],
+)
+async def test_a_reply_that_can_t_be_worded_is_an_error(villa: Home, steps: list[Step]) -> None:
+    model = Scripted(steps)
+    with pytest.raises(LlmError):
+        await worded(model, villa, first=0.05)
+    assert model.closed == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (list, PlanKind.UNKNOWN),
+        (lambda: [Saying("a"), Saying("b")], PlanKind.CHAT),
+        (lambda: [Acting(TV_DONE), Saying("b")], PlanKind.ACT),
+    ],
+)
+def test_events_amount_to_one_plan(make: Callable[[], list[PlanEvent]], kind: PlanKind) -> None:
+    plan = planned(make())
+    assert plan.kind is kind
+    assert bool(plan.actions) == (kind is PlanKind.ACT)
