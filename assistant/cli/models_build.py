@@ -133,8 +133,10 @@ def build_model(
     _say(console, f"{source.name} from {source.title}{licence}")
     if source.at_once >= BIG and not yes:
         _ask(source.at_once)
-    with bars(console, doing="") as progress:
-        checkpoint = source.open(keep=keep, progress=progress)
+    with (
+        bars(console, doing="") as progress,
+        source.opened(keep=keep, progress=progress) as checkpoint,
+    ):
         if _there(target, checkpoint.source, checkpoint.revision, wishes):
             _say(console, f"{source.name}: is built in {target}")
             return
@@ -147,7 +149,6 @@ def build_model(
         size = sum(file_sizes(layout(checkpoint.architecture, quantisation)).values())
         told = _converted(progress, size)
         directory = build(checkpoint, quantisation, target, source.name, progress=told)
-    source.close(keep=keep)
     _tell_result(console, directory)
 
 

