@@ -147,15 +147,13 @@ class Engine:
         ended = threading.Event()
 
         def answer() -> None:
-            try:
-                for piece in self._answer(query, ended):
-                    loop.call_soon_threadsafe(pieces.put_nowait, piece)
-            finally:
-                loop.call_soon_threadsafe(pieces.put_nowait, None)
+            for piece in self._answer(query, ended):
+                loop.call_soon_threadsafe(pieces.put_nowait, piece)
 
         with self._before_reading():
             async with self._order:
                 job = asyncio.create_task(self._work(answer), name="llm answer")
+                job.add_done_callback(lambda _: pieces.put_nowait(None))
                 try:
                     while (piece := await pieces.get()) is not None:
                         yield piece

@@ -1,0 +1,302 @@
+"""The engine as those who ask it meet it, on a tiny random model and on SmolLM2."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assistant.errors import LlmError, ModelError, QueryError
+from assistant.llm import memory
+from assistant.llm.decoder import Runtime
+from assistant.llm.directory import ModelDirectory
+from assistant.llm.engine import Engine, EngineSettings
+from assistant.llm.model import Finish, Message, Piece, Query, Role, Sampling
+from assistant.llm.quantisation import Quantisation
+from tests.llm.fake import build_tiny
+from tests.support.smollm2 import smollm2
+
+RULES = Message(Role.SYSTEM, "You answer questions about a home with many lamps. " * 6)
+WEATHER = Message(Role.USER, "Is it going to rain?")
+CHATTY = Sampling(temperature=1.0, seed=7)
+"""A random model goes on with it, and says something else at each word."""
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> ModelDirectory:
+    """A random model with an MTP layer."""
+    folder = tmp_path_factory.mktemp("tiny")
+    return build_tiny(folder, context=2048, quantisation=Quantisation(block=32))
+
+
+@pytest.fixture
+async def engine(tiny: ModelDirectory, tmp_path: Path) -> AsyncIterator[Engine]:
+    """An engine on it that keeps prefixes."""
+    engine = Engine(tiny, EngineSettings(Runtime(context=2048), prefixes=tmp_path / "prefixes"))
+    yield engine
+    await engine.close()
+
+
+async def _pieces(engine: Engine, *messages: Message, **query: Any) -> list[Piece]:
+    return [piece async for piece in engine.generate(Query(messages, **query))]
+
+
+async def _text(engine: Engine, *messages: Message, **query: Any) -> str:
+    return "".join(piece.text for piece in await _pieces(engine, *messages, **query))
+
+
+def _passes(engine: Engine) -> int:
+    assert engine._loaded is not None
+    return engine._loaded.decoder.passes
+
+
+def _sequence(engine: Engine) -> Sequence[int]:
+    assert engine._loaded is not None
+    return engine._loaded.decoder.tokens
+
+
+async def test_an_answer_comes_piece_by_piece(engine: Engine) -> None:
+    pieces = await _pieces(engine, RULES, WEATHER, limit=30, sampling=CHATTY)
+    assert pieces[-1].finish is Finish.LENGTH
+    assert all(piece.finish is None for piece in pieces[:-1])
+    assert sum(piece.tokens for piece in pieces) == 30
+    assert all(piece.logprob < 0 for piece in pieces if piece.chosen)
+    again = await _text(engine, RULES, WEATHER, limit=30, sampling=CHATTY)
+    assert again == "".join(piece.text for piece in pieces)
+
+
+async def test_a_schema_is_obeyed(engine: Engine) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"lamp": {"enum": ["kitchen", "hall"]}, "on": {"type": "boolean"}},
+        "required": ["lamp", "on"],
+        "additionalProperties": False,
+    }
+    for seed in range(5):
+        text = await _text(
+            engine, WEATHER, schema=schema, sampling=Sampling(temperature=2.0, seed=seed)
+        )
+        answer = json.loads(text)
+        assert answer["lamp"] in ("kitchen", "hall")
+        assert isinstance(answer["on"], bool)
+
+
+async def test_stop_texts_end_the_answer(engine: Engine) -> None:
+    whole = await _text(engine, WEATHER, limit=40, sampling=CHATTY)
+    stop = whole[10:13]
+    pieces = await _pieces(engine, WEATHER, limit=40, sampling=CHATTY, stop=(stop,))
+    assert "".join(p.text for p in pieces) == whole[: whole.index(stop)]
+    assert pieces[-1].finish is Finish.STOP
+
+
+@pytest.mark.parametrize("drafting", [True, False])
+async def test_an_answer_does_not_depend_on_what_was_asked_before(
+    tiny: ModelDirectory, tmp_path: Path, drafting: bool
+) -> None:
+    """What is reused of earlier prompts is what would have been computed."""
+    runtime = Runtime(context=2048, drafting=drafting)
+    engine = Engine(tiny, EngineSettings(runtime, prefixes=tmp_path))
+    questions = [Message(Role.USER, text) for text in ("Is it late?", "Is it late now?", "Why?")]
+    fresh = []
+    for question in questions:
+        other = Engine(tiny, EngineSettings(runtime))
+        fresh.append(await _text(other, RULES, question, limit=20, sampling=CHATTY))
+        await other.close()
+    await engine.prepare([RULES], keep=True)
+    for _ in range(2):
+        for question, expected in zip(questions, fresh, strict=True):
+            await _text(engine, question, limit=3)  # something else takes the place
+            await engine.prepare([RULES, Message(Role.USER, "Is it")])
+            found = await _text(engine, RULES, question, limit=20, sampling=CHATTY)
+            assert found == expected
+    await engine.close()
+
+
+async def test_a_kept_prefix_is_computed_once(
+    engine: Engine, tiny: ModelDirectory, tmp_path: Path
+) -> None:
+    await engine.prepare([RULES], keep=True)
+    once = _passes(engine)
+    assert once > 1
+    await engine.prepare([RULES], keep=True)
+    assert _passes(engine) == once
+    await _text(engine, WEATHER, limit=2)
+    before = _passes(engine)
+    await _text(engine, RULES, WEATHER, limit=1)
+    assert _passes(engine) == before + 1  # restored: only the question is read
+    await engine.close()
+
+    later = Engine(tiny, EngineSettings(Runtime(context=2048), prefixes=tmp_path / "prefixes"))
+    await later.prepare([RULES], keep=True)
+    assert _passes(later) == 0  # read from the disk
+    await later.close()
+
+
+async def test_a_damaged_prefix_is_computed_anew(
+    engine: Engine, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    await engine.prepare([RULES], keep=True)
+    expected = await _text(engine, RULES, WEATHER, limit=10, sampling=CHATTY)
+    (file,) = (tmp_path / "prefixes").glob("*.kv")
+    content = bytearray(file.read_bytes())
+    content[-5000] ^= 255
+    file.write_bytes(content)
+    await _text(engine, WEATHER, limit=2)
+    assert await _text(engine, RULES, WEATHER, limit=10, sampling=CHATTY) == expected
+    assert "damaged" in caplog.text
+    await _text(engine, WEATHER, limit=2)
+    await engine.prepare([RULES], keep=True)
+    assert await _text(engine, RULES, WEATHER, limit=10, sampling=CHATTY) == expected
+
+
+async def test_whoever_asks_goes_before_what_is_read_ahead() -> None:
+    """A question in the midst of a long reading is answered first; the reading goes on after."""
+    engine = Engine(smollm2(), EngineSettings(Runtime(context=2048)))
+    await engine.load()
+    long = Message(Role.SYSTEM, "The lamp in the hall is one of many lamps. " * 100)
+    reading = asyncio.create_task(engine.prepare([long], keep=True))
+    await asyncio.sleep(0.5)
+    assert not reading.done()
+    await _text(engine, WEATHER, limit=3)
+    assert not reading.done()
+    await reading
+    read = _passes(engine)
+    await _text(engine, long, WEATHER, limit=1)
+    assert _passes(engine) == read + 1
+    await engine.close()
+
+
+async def test_closing_an_answer_cancels_it(engine: Engine) -> None:
+    await engine.load()
+    answer = engine.generate(Query((WEATHER,), limit=1500, sampling=CHATTY))
+    await anext(answer)
+    await answer.aclose()
+    passes = _passes(engine)
+    await asyncio.sleep(0.1)
+    assert _passes(engine) == passes < 1500
+    assert await _text(engine, WEATHER, limit=3, sampling=CHATTY)
+
+
+async def test_questions_wait_for_each_other(engine: Engine) -> None:
+    questions = [Message(Role.USER, f"Question {n}") for n in range(4)]
+    alone = [await _text(engine, q, limit=12, sampling=CHATTY) for q in questions]
+    together = await asyncio.gather(
+        *(_text(engine, q, limit=12, sampling=CHATTY) for q in questions)
+    )
+    assert list(together) == alone
+
+
+async def test_a_task_cancelled_while_it_waits_leaves_the_others(engine: Engine) -> None:
+    first = asyncio.create_task(_text(engine, WEATHER, limit=200, sampling=CHATTY))
+    second = asyncio.create_task(_text(engine, RULES, limit=200, sampling=CHATTY))
+    await asyncio.sleep(0.05)
+    second.cancel()
+    await asyncio.gather(second, return_exceptions=True)
+    assert await first
+    assert await _text(engine, WEATHER, limit=3, sampling=CHATTY)
+
+
+@pytest.mark.parametrize(
+    ("messages", "error"),
+    [
+        ((), LlmError),
+        ((Message(Role.USER, "word " * 5000),), QueryError),
+    ],
+)
+async def test_what_can_not_be_answered_is_said(
+    engine: Engine, messages: tuple[Message, ...], error: type[LlmError]
+) -> None:
+    with pytest.raises(error):
+        await _text(engine, *messages)
+    assert await _text(engine, WEATHER, limit=3, sampling=CHATTY)
+
+
+@pytest.mark.parametrize("content", ["", " ", "\ud800", "a\udfffb", "\0", "🙂" * 50, "<|im_end|>"])
+async def test_any_text_can_be_said_to_it(engine: Engine, content: str) -> None:
+    assert await _text(engine, Message(Role.USER, content), limit=5, sampling=CHATTY) is not None
+
+
+async def test_thinking_is_bounded_and_not_shown(engine: Engine, tiny: ModelDirectory) -> None:
+    template = tiny.folder / "chat_template.jinja"
+    source = template.read_text() + "{# it knows <think> #}"
+    folder = engine.directory.folder.parent / "thinker"
+    folder.mkdir()
+    for file in tiny.folder.iterdir():
+        (folder / file.name).symlink_to(file)
+    (folder / template.name).unlink()
+    (folder / template.name).write_text(source)
+    thinker = Engine(replace(tiny, folder=folder), EngineSettings(Runtime(context=2048)))
+    text = await _text(thinker, WEATHER, limit=10, thinking=25, sampling=CHATTY)
+    assert "<think>" not in text
+    assert "</think>" not in text
+    sequence = _sequence(thinker)
+    assert 35 < len(sequence) < 250
+    await thinker.close()
+
+
+async def test_an_unused_model_is_let_go(
+    tiny: ModelDirectory, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    engine = Engine(tiny, EngineSettings(Runtime(context=512), idle=0.2))
+    first = await _text(engine, WEATHER, limit=5, sampling=CHATTY)
+    assert engine.loaded
+    deadline = time.monotonic() + 10
+    while engine.loaded:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+    assert await _text(engine, WEATHER, limit=5, sampling=CHATTY) == first
+    await engine.close()
+
+
+async def test_it_refuses_rather_than_fill_the_memory(
+    tiny: ModelDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "available", lambda: 1 << 20)
+    engine = Engine(tiny, EngineSettings(Runtime(context=512)))
+    with pytest.raises(LlmError, match="free"):
+        await _text(engine, WEATHER)
+    monkeypatch.undo()
+    assert await _text(engine, WEATHER, limit=3, sampling=CHATTY)
+    await engine.close()
+
+
+@pytest.mark.parametrize("file", ["trunk.onnx", "head.onnx", "tokenizer.json"])
+async def test_damaged_files_are_named(tmp_path: Path, file: str) -> None:
+    directory = build_tiny(tmp_path)
+    (directory.folder / file).write_bytes(b"\0" * 100)
+    engine = Engine(directory, EngineSettings())
+    with pytest.raises(ModelError, match=f"{file}.*build it anew"):
+        await _text(engine, WEATHER)
+    await engine.close()
+
+
+async def test_an_unknown_provider_is_refused(tiny: ModelDirectory) -> None:
+    runtime = Runtime(providers=("NoSuchProvider",))
+    engine = Engine(tiny, EngineSettings(runtime))
+    with pytest.raises(ModelError, match="CPUExecutionProvider"):
+        await engine.load()
+    await engine.close()
+
+
+async def test_closed_is_closed(engine: Engine) -> None:
+    await _text(engine, WEATHER, limit=2)
+    await engine.close()
+    with pytest.raises(LlmError, match="shut down"):
+        await _text(engine, WEATHER)
+
+
+async def test_smollm2_answers() -> None:
+    """A real model: what it says is language, and right."""
+    engine = Engine(smollm2(), EngineSettings(Runtime(context=1024)))
+    question = Message(Role.USER, "What is the capital of France? Answer with one word.")
+    assert "Paris" in await _text(engine, question, limit=20)
+    assert engine.weak
+    await engine.close()
