@@ -127,6 +127,7 @@ def main(folder: Path, layers: int, count: int) -> None:
         "seconds": time.monotonic() - began,
         "cpu": time.process_time(),
         "made": shards.made,
+        "shards": sum(name.endswith(".safetensors") for name in shards.sizes),
     }
     sys.stdout.write(json.dumps(facts) + "\n")
 
