@@ -57,14 +57,13 @@ from assistant.turn.announce import Announcer
 from assistant.turn.listener import Ears, Listener, Manners, Mouth
 from assistant.turn.reply import Replies
 from assistant.turn.respond import Responder, ways
-from assistant.turn.thinker import Load, Thinker
+from assistant.turn.thinker import Load, Thinker, planner_settings
 from assistant.turn.timers import ACTIONS as TIMER_ACTIONS
 from assistant.turn.timers import Timers
 from assistant.turn.trace import Observer
 from assistant.understand.completeness import completeness
 from assistant.understand.conversation import Conversation
 from assistant.understand.language import load_language
-from assistant.understand.planner import PlannerSettings
 from assistant.understand.policy import Policy
 from assistant.understand.template import TemplateUnderstanding
 from assistant.understand.vocabulary import bias_phrases
@@ -199,23 +198,6 @@ class Mind:
     announcer: Announcer
 
 
-def build_thinker(settings: Settings, registry: Registry, load: Load) -> Thinker:
-    """What has the language model that `load` gives plan turns in the home of `registry`."""
-    return Thinker(
-        load,
-        registry,
-        settings.language,
-        PlannerSettings(
-            first=settings.llm.first_deadline,
-            deadline=settings.llm.deadline,
-            confidence=settings.llm.confidence,
-            ask_above=settings.policy.ask_above,
-            never=frozenset(settings.policy.never),
-            thinking=settings.llm.thinking,
-        ),
-    )
-
-
 async def find_model(settings: LlmSettings, folders: Directories) -> LanguageModel | None:
     """The configured language model, not yet in memory; None where there is to be none.
 
@@ -301,7 +283,9 @@ def open_mind(
             except AssistantError as error:  # lights can be switched on all the same
                 log.error("timers and lists can't be read: %s", error)
 
-        thinker = build_thinker(settings, registry, load or _no_model)
+        thinker = Thinker(
+            load or _no_model, registry, settings.language, planner_settings(settings)
+        )
         responder = Responder(
             understanding,
             Policy(settings.policy, registry.vocabulary),

@@ -27,6 +27,7 @@ from assistant.compose import (
     SpeechModels,
     build_listener,
     keep_vocabulary,
+    language_model,
     load_speech,
     open_home,
     open_mind,
@@ -93,6 +94,7 @@ class Rehearsal:
         *,
         noise: Pcm,
         snr: float,
+        thinks: bool = False,
         observe: Observer = lambda _: None,
         on_message: Callable[[Message], None] | None = None,
     ) -> None:
@@ -105,6 +107,7 @@ class Rehearsal:
         self._sink = sink
         self._noise = noise
         self._snr = snr
+        self._thinks = thinks
         self._watch = observe
         self._on_message = on_message
         self._tracer = Tracer(folders.traces, keep=settings.trace.keep, on_record=self._ended)
@@ -148,12 +151,21 @@ class Rehearsal:
         if self._on_message is not None:
             await self._stack.enter_async_context(_overheard(broker, self._on_message))
         await settled(self.link.registry, 0.4)
+        load = await self._stack.enter_async_context(language_model(self._settings, self._folders))
         self.mind = self._stack.enter_context(
-            open_mind(self._settings, self._folders, self.link.registry, self._observe)
+            open_mind(
+                self._settings,
+                self._folders,
+                self.link.registry,
+                self._observe,
+                load if self._thinks else None,
+            )
         )
         await asyncio.to_thread(
             self.mind.understanding.prepare, self._settings.language, self.link.registry.home()
         )
+        # Nobody is to wait for it in the midst of a turn.
+        await self.mind.thinker.planner()
         self._stack.callback(
             keep_vocabulary(self._settings, self.models.recogniser, self.link.registry)
         )

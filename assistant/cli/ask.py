@@ -45,7 +45,7 @@ def command(
     log_to_terminal(verbose)
     settings = settings_from(config, language)
 
-    from assistant.compose import open_mind
+    from assistant.compose import language_model, open_mind
     from assistant.home.action import Result
     from assistant.plan import PlanKind, Utterance
     from assistant.stt.transcript import Transcript
@@ -65,11 +65,18 @@ def command(
             if verbose:
                 display(event)
 
+        def speak(piece: str) -> None:
+            if not verbose:  # else it would be torn by what goes on meanwhile
+                typer.echo(piece, nl=False)
+
         good = True
-        async with visited_home(settings) as link:
+        async with (
+            visited_home(settings) as link,
+            language_model(settings, directories()) as load,
+        ):
             check_area(area, link.registry)
             warn_of_emptiness(link)
-            with open_mind(settings, directories(), link.registry, observe) as mind:
+            with open_mind(settings, directories(), link.registry, observe, load) as mind:
                 conversation = Conversation()
                 for sentence in text:
                     utterance = Utterance(sentence, settings.language, area, spoken_at=time.time())
@@ -77,10 +84,10 @@ def command(
                     heard = Transcript(sentence, final=True)
                     observe(Heard(turn, utterance.source, time.monotonic(), heard))
                     response = await mind.responder.respond(
-                        utterance, conversation, turn=turn, observe=observe
+                        utterance, conversation, turn=turn, observe=observe, speak=speak
                     )
                     observe(TurnEnded(turn, utterance.source, time.monotonic()))
-                    console.print(response.reply, highlight=False, markup=False)
+                    typer.echo(response.reply if verbose else "")
                     failed = any(
                         o.result in (Result.FAILED, Result.REFUSED) for o in response.outcomes
                     )

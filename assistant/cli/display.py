@@ -58,9 +58,10 @@ class TurnDisplay:
                 self._decided[event.turn] = time
                 waited = f", {time - end:.2f} s after the last word" if reason == "silence" else ""
                 self._line("end", f"{reason.replace('_', ' ')}{waited}")
-            case Planned(plan=plan):
+            case Planned(plan=plan, model=model):
                 what = "; ".join(_words(action) for action in plan.actions)
                 origin = f"{plan.skill} · {plan.intent} · {plan.score:.2f}" if plan.intent else ""
+                origin = f"by {escape(model)}" if model else origin
                 self._line("plan", f"{plan.kind.value} {escape(what)} [dim]{origin}[/]")
             case Carried(outcome=outcome):
                 style = RESULT_STYLE[outcome.result]

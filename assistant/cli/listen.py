@@ -47,7 +47,13 @@ def command(
     from assistant.audio.ports import AudioSink
     from assistant.audio.wav import read_wav
     from assistant.audio.wavsink import NullSink, WavSink
-    from assistant.compose import build_listener, keep_vocabulary, load_speech, open_mind
+    from assistant.compose import (
+        build_listener,
+        keep_vocabulary,
+        language_model,
+        load_speech,
+        open_mind,
+    )
     from assistant.turn.events import TurnEvent
     from assistant.turn.trace import Tracer, TurnRecord
 
@@ -70,10 +76,13 @@ def command(
             display(event)
 
         sink: AudioSink = WavSink(output) if output else NullSink()
-        async with visited_home(settings) as link:
+        async with (
+            visited_home(settings) as link,
+            language_model(settings, directories()) as load,
+        ):
             check_area(area, link.registry)
             warn_of_emptiness(link)
-            with open_mind(settings, directories(), link.registry, observe) as mind:
+            with open_mind(settings, directories(), link.registry, observe, load) as mind:
                 keep_vocabulary(settings, models.recogniser, link.registry)
                 listener = build_listener(settings, source, sink, models, mind, observe, area)
                 await listener.run()

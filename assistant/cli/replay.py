@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from assistant.config import Settings
-from assistant.errors import AssistantError, ConfigError, HomeError
+from assistant.errors import AssistantError, ConfigError, HomeError, ModelError
 from assistant.home.action import Action, Outcome, Result
 from assistant.home.executor import Executor
 from assistant.home.file import load_home
@@ -30,8 +30,10 @@ from assistant.plan import PlanKind, Utterance
 from assistant.skill import load_skills, skill_folders
 from assistant.turn.reply import Replies
 from assistant.turn.respond import Responder, Response, ways
+from assistant.turn.thinker import Load, Thinker, planner_settings
 from assistant.understand.conversation import Conversation
 from assistant.understand.language import load_language
+from assistant.understand.planner import PlannerSettings
 from assistant.understand.policy import Policy
 from assistant.understand.template import TemplateUnderstanding
 
@@ -59,6 +61,8 @@ class _Chain:
     policy: Policy
     replies: Replies
     settings: Settings
+    load: Load
+    thinking: PlannerSettings
 
 
 class _Obliging:
@@ -94,13 +98,15 @@ async def replay(
     settings: Settings,
     *,
     confirm: bool = False,
+    load: Load | None = None,
     on_result: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> list[dict[str, Any]]:
     """Run every line from its home's own state; one result a line (eval's results.jsonl).
 
     `homes` holds a folder with a home.json for each home. `confirm` answers yes where the policy
-    asks whether to do something risky; a question of choice is never answered. Raises HomeError
-    where a home can't be read, SkillError where sentences can't be compiled.
+    asks whether to do something risky; a question of choice is never answered. `load` gives the
+    language model; None: there is none. Raises HomeError where a home can't be read, SkillError
+    where sentences can't be compiled.
     """
     skills = load_skills(skill_folders(directories().skills), settings.skills)
     chain = _Chain(
@@ -108,6 +114,8 @@ async def replay(
         Policy(settings.policy),
         Replies(skills, lambda wordings: wordings[0]),
         settings,
+        load or _no_model,
+        planner_settings(settings),
     )
     loaded: dict[str, Home] = {}
     results = []
@@ -119,6 +127,30 @@ async def replay(
         results.append(result)
         on_result(result)
     return results
+
+
+async def _no_model() -> None:
+    return None
+
+
+async def _replay_with_model(
+    homes: Path,
+    lines: list[Line],
+    model: str,
+    confirm: bool,
+    on_result: Callable[[dict[str, Any]], None],
+) -> list[dict[str, Any]]:
+    settings = Settings()
+    settings = settings.model_copy(update={"llm": settings.llm.model_copy(update={"model": model})})
+    if model == "none":
+        return await replay(homes, lines, settings, confirm=confirm, on_result=on_result)
+
+    from assistant.compose import language_model
+
+    async with language_model(settings, directories()) as load:
+        if await load() is None:
+            raise ModelError("no language model is built; see: assistant models list")
+        return await replay(homes, lines, settings, confirm=confirm, load=load, on_result=on_result)
 
 
 def _with_state(home: Home, line: Line) -> Home:
@@ -143,6 +175,7 @@ async def _run(line: Line, home: Home, chain: _Chain, confirm: bool) -> dict[str
         Executor(registry),
         chain.replies,
         registry,
+        thinker=Thinker(chain.load, registry, line.lang, chain.thinking),
         ways=ways(chain.settings),
     )
     conversation = Conversation()
@@ -209,8 +242,18 @@ def command(
     confirm: Annotated[
         str, typer.Option(help="Answer to questions whether to do something risky: yes or no.")
     ] = "no",
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|FOLDER",
+            help="Language model asked about what no template knows; none: the templates alone.",
+        ),
+    ] = "none",
 ) -> None:
-    """Run texts against homes from files, to test sentences: no broker, no sound."""
+    """Run texts against homes from files, to test sentences: no broker, no sound.
+
+    Settings come from the environment: ASSISTANT_UNDERSTANDING__ORDER=model asks the model first.
+    """
     console = Console(stderr=True)
     if confirm not in ("yes", "no"):
         raise typer.BadParameter("say yes or no", param_hint="--confirm")
@@ -227,12 +270,8 @@ def command(
         ) as progress:
             task = progress.add_task("replay", total=len(lines))
             results = asyncio.run(
-                replay(
-                    homes,
-                    lines,
-                    Settings(),
-                    confirm=confirm == "yes",
-                    on_result=lambda _: progress.advance(task),
+                _replay_with_model(
+                    homes, lines, model, confirm == "yes", lambda _: progress.advance(task)
                 )
             )
         output.write_text(

@@ -337,13 +337,14 @@ class Responder:
         events: list[PlanEvent],
         outcomes: tuple[Outcome, ...],
     ) -> None:
-        """Say what came of what the model wanted, then what it may not, then what is asked."""
+        """Say what came of what the model wanted, what it may not, and what is asked or excused."""
         if outcomes:
             await self._tell(here, told_of(deeds.begun), outcomes)
         if deeds.forbidden:
             self._say(here, Plan(PlanKind.REFUSE, speech=NOT_ALLOWED))
         if (question := deeds.question()) is not None:
             self._say(here, question)
+            return
         for event in events:
             if isinstance(event, Excusing) and (deeds.wanted or here.reply.text):
                 self._say(here, event.plan)

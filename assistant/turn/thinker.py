@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from assistant.config import Settings
 from assistant.errors import AssistantError
 from assistant.home.model import Home
 from assistant.home.registry import Registry
@@ -22,6 +23,18 @@ and devices announce themselves in a burst."""
 
 Load = Callable[[], Awaitable[LanguageModel | None]]
 """Gives the configured model; None where none is wanted or built. Raises AssistantError."""
+
+
+def planner_settings(settings: Settings) -> PlannerSettings:
+    """How much the planner may take and dare, as it is set."""
+    return PlannerSettings(
+        first=settings.llm.first_deadline,
+        deadline=settings.llm.deadline,
+        confidence=settings.llm.confidence,
+        ask_above=settings.policy.ask_above,
+        never=frozenset(settings.policy.never),
+        thinking=settings.llm.thinking,
+    )
 
 
 class Thinker:
