@@ -13,10 +13,6 @@ NAME = "smollm2"
 def smollm2() -> ModelDirectory:
     """The built model, in 8 bits."""
     if not built(NAME):
-        source = find_source(NAME)
-        try:
-            checkpoint = source.open()
+        with find_source(NAME).opened() as checkpoint:
             build(checkpoint, suited(checkpoint.architecture), place_of(NAME), NAME)
-        finally:
-            source.close()
     return open_built(NAME)
