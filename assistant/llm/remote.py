@@ -15,8 +15,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Final
+from urllib.parse import urlsplit
 
-import httpx2
 import openai
 from openai.types.chat import ChatCompletionChunk
 from pydantic import SecretStr
@@ -38,7 +38,13 @@ _READING: Final = 60.0
 _NOTHING: Final = Piece("", tokens=0)
 _LONGEST_COMPLAINT: Final = 300
 _REFUSED: Final = (400, 422, 501)
-_TOO_LONG: Final = ("context length", "context size", "context window", "exceed_context")
+_TOO_LONG: Final = (
+    "context length",
+    "context size",
+    "context window",
+    "exceed_context",
+    "than the context",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +79,7 @@ class RemoteModel:
         patience: Patience | None = None,
         retries: int = 1,
     ) -> None:
-        address = _address(url)
-        self._where = f"{address.scheme}://{address.netloc.decode()}"
+        address, self._where = _address(url)
         self._model = model
         self._weak = weak
         self._patience = patience or Patience()
@@ -86,7 +91,7 @@ class RemoteModel:
             organization="",  # what the environment says is meant for OpenAI
             project="",
             max_retries=retries,
-            timeout=httpx2.Timeout(self._patience.first, connect=self._patience.connect),
+            timeout=openai.Timeout(self._patience.first, connect=self._patience.connect),
         )
 
     @property
@@ -293,14 +298,17 @@ class _ThinksError(Exception):
     """The model thinks, though it was told not to."""
 
 
-def _address(url: str) -> httpx2.URL:
+def _address(url: str) -> tuple[str, str]:
+    """The base URL for the client, and the server's address to show: without user and password."""
     try:
-        address = httpx2.URL(url)
-    except (httpx2.InvalidURL, TypeError) as error:
-        raise ConfigError(f"llm.remote.url: {url!r} is no address: {error}") from error
-    if address.scheme not in ("http", "https") or not address.host:
+        parts = urlsplit(url)
+        sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound:
         raise ConfigError(f"llm.remote.url: {url!r} must be an address such as http://big:8000/v1")
-    return address if address.path.strip("/") else address.copy_with(path="/v1")
+    base = parts._replace(path=parts.path.strip("/") or "v1", query="", fragment="")
+    return base.geturl(), f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,9 +389,7 @@ def _obstacle(error: BaseException) -> str:
                 return "is not known by that name; check llm.remote.url and the name server"
             case ConnectionRefusedError():
                 return "refuses connections; start the server there, or check llm.remote.url"
-            case httpx2.ReadError() | httpx2.RemoteProtocolError():
-                return "broke off the connection; see its log"
-            case TimeoutError() | httpx2.TimeoutException():
+            case TimeoutError() | openai.APITimeoutError():
                 return "does not answer; check that it runs, llm.remote.url and firewalls"
         cause = cause.__cause__ or cause.__context__
-    return "can't be reached; check that it runs, llm.remote.url and the network"
+    return "can't be reached, or hung up; check that it runs, llm.remote.url and the network"
