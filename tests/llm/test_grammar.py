@@ -279,11 +279,12 @@ def test_a_tokenizer_that_does_not_fit(width: int, eos: tuple[int, ...], says: s
         Grammars(QWEN, width, eos)
 
 
-def test_padding_and_truncation_of_the_tokenizer_do_not_matter() -> None:
+@pytest.mark.parametrize("longest", [4, 500])
+def test_padding_and_truncation_of_the_tokenizer_do_not_matter(longest: int) -> None:
     padded = Tokenizer.from_str(QWEN.to_str())
     padded.enable_padding(length=64)
-    padded.enable_truncation(4)
-    matcher = Grammars(padded, WIDTH, (END,)).compile(LAMP).start()
-    tokens = walk(matcher, 7)
-    assert json.loads(QWEN.decode(tokens, skip_special_tokens=False))["to"]
+    padded.enable_truncation(longest)
+    matcher = Grammars(padded, WIDTH, (END,)).compile({"const": "turn on the light"}).start()
+    text = QWEN.encode('"turn on the light"', add_special_tokens=False).ids
+    assert matcher.forced() == text
     assert padded.truncation is not None

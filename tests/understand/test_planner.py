@@ -354,6 +354,16 @@ async def test_the_first_deadline_ends_with_the_first_event(villa: Home) -> None
     assert events == [Saying("One "), Saying("two.")]
 
 
+async def test_the_last_deadline_is_of_all_the_waiting_together(villa: Home) -> None:
+    steps: list[Step] = [Piece('{"say":"And')]
+    for _ in range(30):
+        steps += [0.1, Piece(" and")]
+    events = await events_of("count", villa, steps, first=0.5, deadline=0.5)
+    assert isinstance(events[0], Saying)
+    assert isinstance(events[-1], Excusing)
+    assert len(events) < 20
+
+
 async def test_only_waiting_for_the_model_counts(villa: Home) -> None:
     planner = Planner(Scripted(pieces(act(SOFA, TV))), settings=PlannerSettings(deadline=0.3))
     came = []

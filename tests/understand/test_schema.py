@@ -376,6 +376,28 @@ def test_malformed_and_impossible_answers_are_errors(villa: Home, answer: str) -
     assert {item.devices for item in came if isinstance(item, Action)} <= {("lock.front",)}
 
 
+def test_what_is_forbidden_or_gone_is_refused_though_it_has_a_handle(villa: Home) -> None:
+    handles = handles_of(villa)
+    lock = villa.devices["lock.front"]
+    answer = act({"do": "lock", "to": ["lock.front"]})
+    for changed in (replace(lock, risk=Risk.FORBIDDEN), replace(lock, exposed=False), None):
+        devices = {**villa.devices, "lock.front": changed or villa.devices["lock.back"]}
+        if changed is None:
+            del devices["lock.front"]
+        home = replace(villa, devices=devices)
+        with pytest.raises(AnswerError, match="not for voice"):
+            ActionStream(home, VOCABULARY, handles).feed(answer)
+
+
+def test_what_the_device_would_clamp_must_make_sense_all_the_same() -> None:
+    can = frozenset({"color_temp"})
+    lamp = Device("light.x", "X", DeviceType.LIGHT, capabilities=can, minimum=2200, maximum=6500)
+    answer = {"do": "set_color_temp", "to": ["light.x"]}
+    assert read(act({**answer, "color_temp": 9000}), one(lamp))
+    with pytest.raises(AnswerError, match="above"):
+        read(act({**answer, "color_temp": 90000}), one(lamp))
+
+
 def test_what_came_before_an_error_is_told_with_it(villa: Home) -> None:
     good, bad = {"do": "lock", "to": ["lock.front"]}, {"do": "lock", "to": ["lock.none"]}
     with pytest.raises(AnswerError, match=r"lock\.none") as caught:
