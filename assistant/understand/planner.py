@@ -31,6 +31,7 @@ from assistant.home.vocabulary import VOCABULARY, Vocabulary
 from assistant.llm.model import Finish, LanguageModel, Message, Piece, Query
 from assistant.plan import Plan, PlanKind, Speech, Utterance
 from assistant.understand.answer import ActionStream, AnswerError, Asked, Said
+from assistant.understand.chat import LIMIT, Sentences, chat_messages
 from assistant.understand.grounding import Mentions
 from assistant.understand.handles import Handles, handles_of, timers_of
 from assistant.understand.language import load_language
@@ -122,7 +123,8 @@ class Planner:
     What form alone forbids the model never decides: questions and prohibitions get a grammar
     without actions. What it does decide is carried out unasked only where the utterance speaks of
     the device (`Mentions`), and, from a weak model, only where it is sure of it and the utterance
-    holds the words it would use; all else it asks about first.
+    holds the words it would use; all else it asks about first. What speaks of nothing at home a
+    weak model may chat about, if it is a question, and is not asked about else.
     """
 
     def __init__(
@@ -150,7 +152,7 @@ class Planner:
         Call it with the stable part of a partial transcript; cancel it at will. Raises LlmError
         where the model can't.
         """
-        if squeeze(partial.text):
+        if squeeze(partial.text) and not (self._model.weak and self._is_elsewhere(partial, home)):
             self._moments[partial.source] = _now(partial), time.monotonic()
             await self._model.prepare(self._asked(partial, home, history).messages)
 
@@ -167,6 +169,15 @@ class Planner:
         asked = self._asked(utterance, home, history)
         self._moments.pop(utterance.source, None)
         orders = asked.mood is Mood.ORDER
+        if self._model.weak and self._is_elsewhere(utterance, home):
+            if asked.mood is Mood.QUESTION:
+                async with contextlib.aclosing(self._chat(utterance, history)) as said:
+                    async for event in said:
+                        yield event
+                return
+            if not (orders and (asked.recent or self._is_deviceless(asked.mentions))):
+                yield _excuse("core.not_understood", "a weak model is no help with it", utterance)
+                return
         stream = ActionStream(
             home, self._vocabulary, asked.handles, actions=orders, never=self._settings.never
         )
@@ -249,6 +260,43 @@ class Planner:
         if not said:
             raise LlmError("the language model found no words for the reply")
 
+    async def _chat(
+        self, utterance: Utterance, history: Sequence[Exchange]
+    ) -> AsyncGenerator[PlanEvent, None]:
+        """Answer a question that has nothing to do with the home, sentence by sentence."""
+        query = Query(chat_messages(utterance, history), limit=LIMIT)
+        sentences, came, finish = Sentences(), False, None
+        try:
+            async with contextlib.aclosing(self._pieces(query, lambda: came)) as pieces:
+                async for piece in pieces:
+                    finish = piece.finish
+                    said = sentences.feed(piece.text)
+                    if finish is not None:
+                        said += sentences.end(cut=finish is Finish.LENGTH)
+                    if said:
+                        came = True
+                        yield Saying(said)
+                    if sentences.finished:
+                        break
+        except TimeoutError:
+            yield _excuse("core.model_late", "the model took too long", utterance)
+            return
+        except LlmError as error:
+            yield _excuse("core.model_failed", str(error), utterance)
+            return
+        if not came:
+            yield _excuse("core.not_understood", "the model said nothing", utterance)
+
+    def _is_elsewhere(self, utterance: Utterance, home: Home) -> bool:
+        """Whether an utterance speaks of nothing at home."""
+        mentions = Mentions(utterance.text, load_language(utterance.language), home)
+        return not (mentions.anything or any(map(mentions.grounded, home.exposed())))
+
+    def _is_deviceless(self, mentions: Mentions) -> bool:
+        """Whether an utterance speaks of what concerns no device, such as a timer."""
+        specs = (spec for spec in self._vocabulary.actions.values() if not spec.types)
+        return any(mentions.has_any(spec.name.replace("_", " ")) for spec in specs)
+
     async def _pieces(self, query: Query, came: Callable[[], bool]) -> AsyncGenerator[Piece, None]:
         """What the model writes. Raises TimeoutError at a deadline, the first while not `came`.
 
@@ -277,7 +325,7 @@ class Planner:
             utterance, home, handles, mentions, history, meant, now=self._moment(utterance)
         )
         schema = known.schema(home, handles, self._vocabulary, self._settings, meant)
-        return _Asked((known.system, turn), schema, handles, mentions, meant)
+        return _Asked((known.system, turn), schema, handles, mentions, meant, bool(recent))
 
     def _moment(self, utterance: Utterance) -> float:
         """The time of an utterance: that under which its beginning was read ahead, if it was."""
@@ -329,6 +377,8 @@ class _Asked:
     handles: Handles
     mentions: Mentions
     mood: Mood
+    recent: bool
+    """Something was spoken of just before, which "it" may mean."""
 
 
 class _Judge:

@@ -206,9 +206,7 @@ UNLOCK = {"do": "unlock", "to": ["lock.front"]}
         ("dim the sofa lamp", SOFA, True, 0.9, True),
         ("dim the sofa lamp", SOFA, True, 0.5, False),
         ("dim the sofa lamp", SOFA, True, None, False),
-        ("sing me a song", SOFA, True, 0.99, False),
         ("start a timer", {"do": "start_timer", "seconds": 60}, True, 0.9, True),
-        ("sing me a song", {"do": "start_timer", "seconds": 60}, True, 0.9, False),
         ("put milk on the shopping list",
          {"do": "list_add", "to": ["todo.shopping"], "item": "milk"}, True, 0.9, True),
         ("put milk on the shopping list",
@@ -256,6 +254,49 @@ async def test_one_question_is_asked_about_all_that_is_unsure(villa: Home, skill
         assert "40" in words
         assert "Back Door" in words
         assert words.endswith("?")
+
+
+async def test_a_weak_model_chats_about_what_is_not_at_home(villa: Home) -> None:
+    model = Scripted(
+        [
+            Piece("It has tusks. It "),
+            Piece("likes clams. It likes"),
+            Piece(" cold. "),
+        ],
+        weak=True,
+    )
+    before = (Exchange("turn on the sofa lamp", "Done.", ("light.sofa",)),)
+    events = await events_of("what is a walrus", villa, [], model=model, history=before)
+    assert events == [Saying("It has tusks."), Saying(" It likes clams.")]
+    (query,) = model.queries
+    assert query.schema is None
+    assert "light." not in str(query.messages), "it would parrot the home"
+    assert model.closed == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "finish", "said"),
+    [
+        (["Paris"], Finish.STOP, ["Paris"]),
+        (["Pa", "ris. And so"], Finish.LENGTH, ["Paris."]),
+        (["never ending and"], Finish.LENGTH, ["never ending and"]),
+        (["So it is. So it is. So it is. "], Finish.LENGTH, ["So it is."]),
+    ],
+)
+async def test_small_talk_ends_with_a_sentence(
+    villa: Home, written: list[str], finish: Finish, said: list[str]
+) -> None:
+    steps = [Piece(text) for text in written]
+    steps[-1] = replace(steps[-1], finish=finish)
+    events = await events_of("what is the capital of France", villa, steps, weak=True)
+    assert [e.text for e in events if isinstance(e, Saying)] == said
+
+
+async def test_a_weak_model_is_not_asked_to_do_what_concerns_nothing_here(villa: Home) -> None:
+    model = Scripted([], weak=True)
+    (event,) = await events_of("drive the car to the moon", villa, [], model=model)
+    assert isinstance(event, Excusing)
+    assert model.queries == []
 
 
 async def test_it_means_what_was_spoken_of_before(villa: Home) -> None:
