@@ -160,7 +160,7 @@ class RemoteModel:
             async with aclosing(await self._open(query, deadline)) as stream:
                 async for _ in self._pieces(stream, query, deadline):
                     pass
-        except LlmError as error:
+        except (LlmError, _ThinksError) as error:
             _log.debug("%s: the prompt was not read ahead: %s", self.name, error)
 
     async def _open(self, query: Query, deadline: float) -> openai.AsyncStream[ChatCompletionChunk]:

@@ -13,13 +13,25 @@ from starlette.types import ASGIApp
 from assistant.llm.serve.server import listen
 
 
+class _Server(uvicorn.Server):
+    """Ends at once, not at its next tick."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ended = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self.ended.wait()
+
+
 @asynccontextmanager
 async def served(application: ASGIApp, **options: Any) -> AsyncIterator[str]:
     """Where `application` is served, without a slash at the end."""
     listener = listen("127.0.0.1", 0, api_key=None)
     port = listener.getsockname()[1]
     config = uvicorn.Config(application, log_config=None, timeout_graceful_shutdown=1, **options)
-    server = uvicorn.Server(config)
+    server = _Server(config)
     running = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started:
         assert not running.done(), running.exception()
@@ -27,5 +39,5 @@ async def served(application: ASGIApp, **options: Any) -> AsyncIterator[str]:
     try:
         yield f"{'https' if config.is_ssl else 'http'}://127.0.0.1:{port}"
     finally:
-        server.should_exit = True
+        server.ended.set()
         await running

@@ -48,17 +48,18 @@ def application(
     `usage`; None: it says 0.
     """
     started = int(time.time())
+    name = model.name  # what clients were told holds, also while another model answers instead
     gate = _Gate(most_at_once)
 
     async def models(request: Request) -> Response:
         _check_key(request, api_key)
-        entry = {"id": model.name, "object": "model", "created": started, "owned_by": "mimo-voice"}
+        entry = {"id": name, "object": "model", "created": started, "owned_by": "mimo-voice"}
         return JSONResponse({"object": "list", "data": [entry]})
 
     async def chat(request: Request) -> Response:
         _check_key(request, api_key)
-        asked = read(await _body(request), model.name)
-        header = Header(model.name, count(asked.query.messages) if count else 0)
+        asked = read(await _body(request), name)
+        header = Header(name, count(asked.query.messages) if count else 0)
         return _WhileConnected(lambda: model.generate(asked.query), header, asked, gate)
 
     async def health(_: Request) -> Response:

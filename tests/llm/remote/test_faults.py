@@ -160,7 +160,7 @@ async def test_where_that_is_refused_the_thought_is_left_out() -> None:
 )
 async def test_patience_has_an_end(data: list[str | float], heard: str) -> None:
     async with scripted(lambda _: events(data)) as server:
-        patience = Patience(connect=1.0, first=0.3, between=0.2)
+        patience = Patience(connect=5.0, first=1.0, between=0.5)
         model = RemoteModel(server.url, model="mimo", patience=patience)
         text = [""]
 

@@ -153,7 +153,7 @@ async def test_the_wrong_key_is_told_apart_and_no_key_is_ever_logged(
 async def test_a_server_that_freezes_is_given_up_and_taken_up_again(
     model: RemoteModel, server: LlamaCpp
 ) -> None:
-    patience = Patience(connect=1.0, first=1.0, between=0.5)
+    patience = Patience(connect=3.0, first=3.0, between=1.0)
     hasty = RemoteModel(server.url, api_key=SecretStr(KEY), patience=patience)
     assert await answer(hasty, query(limit=2))
     generator = hasty.generate(query(schema=LONG, limit=900))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import httpx2
 import openai
 import pytest
 
@@ -20,6 +21,14 @@ def model() -> ScriptedModel:
 async def url(model: ScriptedModel) -> AsyncIterator[str]:
     async with served(application(model)) as url:
         yield url
+
+
+@pytest.fixture
+async def http(model: ScriptedModel) -> AsyncIterator[httpx2.AsyncClient]:
+    """Asks the application itself: quicker, where nothing hangs on a connection."""
+    transport = httpx2.ASGITransport(app=application(model))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
+        yield http
 
 
 @pytest.fixture

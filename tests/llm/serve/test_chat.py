@@ -22,6 +22,14 @@ async def test_models_lists_the_one(client: openai.AsyncOpenAI) -> None:
     assert [entry.id for entry in models.data] == ["toy"]
 
 
+async def test_the_models_name_stays_while_another_answers_for_it(
+    client: openai.AsyncOpenAI, model: ScriptedModel
+) -> None:
+    model.name = "another"
+    assert [entry.id for entry in (await client.models.list()).data] == ["toy"]
+    assert (await client.chat.completions.create(model="toy", messages=HI)).model == "toy"
+
+
 async def test_a_whole_answer(client: openai.AsyncOpenAI) -> None:
     answer = await client.chat.completions.create(model="toy", messages=HI)
     (choice,) = answer.choices

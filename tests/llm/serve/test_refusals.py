@@ -55,11 +55,14 @@ HI = [{"role": "user", "content": "Hi."}]
     ],
 )
 async def test_what_is_wrong_is_named(
-    url: str, model: ScriptedModel, change: dict[str, Any], status: int, param: str
+    http: httpx2.AsyncClient,
+    model: ScriptedModel,
+    change: dict[str, Any],
+    status: int,
+    param: str,
 ) -> None:
-    async with httpx2.AsyncClient(base_url=url) as http:
-        body = {"model": "toy", "messages": HI, **change}
-        response = await http.post("/v1/chat/completions", json=body)
+    body = {"model": "toy", "messages": HI, **change}
+    response = await http.post("/v1/chat/completions", json=body)
     assert response.status_code == status
     error = response.json()["error"]
     assert error["type"] == "invalid_request_error"
@@ -80,10 +83,11 @@ async def test_what_is_wrong_is_named(
         b'{"messages": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     ],
 )
-async def test_what_is_no_json_is_refused(url: str, model: ScriptedModel, data: bytes) -> None:
+async def test_what_is_no_json_is_refused(
+    http: httpx2.AsyncClient, model: ScriptedModel, data: bytes
+) -> None:
     headers = {"content-type": "application/json; charset=utf-8"}
-    async with httpx2.AsyncClient(base_url=url) as http:
-        response = await http.post("/v1/chat/completions", content=data, headers=headers)
+    response = await http.post("/v1/chat/completions", content=data, headers=headers)
     assert response.status_code == 400
     assert response.json()["error"]["message"]
     assert not model.asked
@@ -120,10 +124,9 @@ def test_no_json_is_more_than_refused(fields: dict[str, Any]) -> None:
     ],
 )
 async def test_other_requests_are_refused_in_the_same_form(
-    url: str, method: str, path: str, headers: dict[str, str], status: int
+    http: httpx2.AsyncClient, method: str, path: str, headers: dict[str, str], status: int
 ) -> None:
-    async with httpx2.AsyncClient(base_url=url) as http:
-        response = await http.request(method, path, headers=headers, content=b"{}")
+    response = await http.request(method, path, headers=headers, content=b"{}")
     assert response.status_code == status
     assert response.json()["error"]["type"] == "invalid_request_error"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import httpx2
 import openai
 import pytest
 from hypothesis import given
@@ -29,6 +30,13 @@ TOOLS: Any = [
 ]
 HI: Any = [{"role": "user", "content": "Light in the hall, please."}]
 ONE = '{"tool_calls":[{"name":"light","arguments":{"room":"hall","on":true}}]}'
+
+
+@pytest.fixture
+def client(http: httpx2.AsyncClient) -> openai.AsyncOpenAI:
+    return openai.AsyncOpenAI(
+        base_url="http://127.0.0.1/v1", api_key="any", max_retries=0, http_client=http
+    )
 
 
 def in_pieces(text: str) -> list[str]:
