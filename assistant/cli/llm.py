@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -75,6 +76,7 @@ def serve(
     it in memory once, set enabled = true in [llm.serve].
     """
     log_to_terminal(verbose, "info")
+    logging.getLogger("uvicorn").setLevel("DEBUG" if verbose else "WARNING")
     settings = settings_from(config).llm
     serving = settings.serve.model_copy(
         update={
