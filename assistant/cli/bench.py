@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from assistant.cli import bench_llm
 from assistant.cli.options import ConfigOption, VerboseOption, log_to_terminal, settings_from
 from assistant.paths import Directories
 
@@ -36,7 +37,12 @@ QUIET = 50.0
 """dB below the speech: a silent room."""
 
 
-def command(
+app = typer.Typer()
+
+
+@app.callback(invoke_without_command=True)
+def speech(
+    context: typer.Context,
     noise: Annotated[Noise, typer.Option("--noise", help="Noise under the speech.")] = Noise.NONE,
     snr: Annotated[
         float, typer.Option("--snr", help="How far the noise lies below the speech, in dB.")
@@ -53,8 +59,11 @@ def command(
     """Speak 30 commands to a virtual home, in real time, and time every stage.
 
     The recogniser, voice, wake word and endpointing are those of the configuration; broker and
-    home are the program's own. Prints medians, and what each stage has of the whole.
+    home are the program's own. Prints medians, and what each stage has of the whole. The language
+    model is timed by itself: assistant bench llm.
     """
+    if context.invoked_subcommand is not None:
+        return
     log_to_terminal(verbose)
     settings = settings_from(config, "en")
     console = Console()
@@ -82,6 +91,9 @@ def command(
     _report(console, done, f"{recogniser}, noise {noise.value}, {distance:g} dB")
     if sum(p.right for p in done) < least:
         raise typer.Exit(1)
+
+
+app.command("llm")(bench_llm.command)
 
 
 def _report(console: Console, done: list[Performance], title: str) -> None:
