@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from assistant.rehearsal import Performance, Rehearsal
 
 LANGUAGE = "en"
+MODEL = "smollm2"
+"""The small language model: another would take long to load and to get to know the home."""
+BETTER = "SmolLM2 is small and weak. MiMo-7B answers far better: assistant models build mimo-7b"
 
 
 def command(
@@ -45,7 +48,8 @@ def command(
     """Hear, understand, act and answer: twelve spoken turns in a virtual home, as you watch.
 
     An MQTT broker and a home full of appliances run inside this program. A synthetic voice says
-    "hey Jarvis" and a command into a noisy room; from there on everything is the real thing.
+    "hey Jarvis" and a command into a noisy room; from there on everything is the real thing. One
+    question only a language model can answer: SmolLM2, which is small and weak.
     Exit status 0 only if every appliance ended in the right state. Needs no configuration.
     """
     log_to_terminal(verbose)
@@ -56,6 +60,8 @@ def command(
 async def _demo(console: Console, output: Path, snr: float, prompt: bool) -> int:
     from assistant.audio.noise import coloured_noise
     from assistant.audio.wavsink import WavSink
+    from assistant.cli.models_build import build_model
+    from assistant.llm.library import built
     from assistant.models.bars import bars
     from assistant.models.catalogue import speech_defaults
     from assistant.models.fetch import ensure
@@ -65,9 +71,13 @@ async def _demo(console: Console, output: Path, snr: float, prompt: bool) -> int
 
     # The defaults alone: the demo shows the same whatever is configured here.
     settings = Settings.model_construct(language=LANGUAGE)
+    llm = settings.llm.model_copy(update={"model": MODEL})
+    settings = settings.model_copy(update={"llm": llm})
     with bars(console) as progress:
         for name in speech_defaults(LANGUAGE):
             await asyncio.to_thread(ensure, name, progress=progress)
+    if not built(MODEL):
+        await asyncio.to_thread(build_model, console, MODEL, yes=True)
 
     display = TurnDisplay(console)
 
@@ -85,6 +95,7 @@ async def _demo(console: Console, output: Path, snr: float, prompt: bool) -> int
         sink,
         noise=noise,
         snr=snr,
+        thinks=True,
         observe=display,
         on_message=on_message,
     ) as stage:
@@ -94,8 +105,9 @@ async def _demo(console: Console, output: Path, snr: float, prompt: bool) -> int
             f"Ready after {time.monotonic() - started:.1f} s: {len(home.devices)} devices in "
             f"{len(home.areas)} rooms announced themselves over MQTT "
             f"({stage.link.mqtt.host}:{stage.link.mqtt.port}). Hearing with "
-            f"{stage.models.recogniser.name}, speaking with "
-            f"{speaker.voice.name if speaker else '–'}, pink noise {snr:g} dB below the speech."
+            f"{stage.models.recogniser.name}, thinking with {stage.mind.thinker.model}, "
+            f"speaking with {speaker.voice.name if speaker else '–'}, pink noise {snr:g} dB below "
+            "the speech."
         )
         done: list[Performance] = []
         for number, turn in enumerate(DEMO, 1):
@@ -107,6 +119,9 @@ async def _demo(console: Console, output: Path, snr: float, prompt: bool) -> int
             console.print(f"  [bold]{verdict}[/] {escape('; '.join(performance.problems))}")
         _summary(console, done)
         console.print(f"The replies lie in {output} as WAV files.")
+        console.print(
+            "[dim]MiMo-7B answers far better than SmolLM2: assistant models build mimo-7b"
+        )
         if prompt:
             await _prompt(console, stage, display)
     wrong = sum(not performance.right for performance in done)
@@ -133,7 +148,7 @@ def _summary(console: Console, done: list[Performance]) -> None:
             f"{record.wake_score or 0:.2f}" if record else "none",
             _ms(stages.get("endpoint")),
             _ms(stages.get("recognise")),
-            _ms(stages.get("understand")),
+            _ms(stages.get("plan", stages.get("understand"))),
             _ms(performance.command_after),
             _ms(performance.audio_after),
         )
@@ -141,7 +156,8 @@ def _summary(console: Console, done: list[Performance]) -> None:
     console.print(
         "[dim]wake: score of the wake word. end: from the last word to the decision that it was "
         "the last. From that decision on, text: the transcript is final. plan: understanding "
-        "alone. command: it reached the appliance. audio: the reply begins to be heard.[/]"
+        "alone, by the language model where no template knew. command: it reached the appliance. "
+        "audio: the reply begins to be heard.[/]"
     )
 
 

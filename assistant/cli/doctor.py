@@ -8,7 +8,9 @@ import os
 import platform
 import shutil
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -26,6 +28,11 @@ from assistant.paths import directories
 
 MIN_MEMORY = 1 << 30
 MIN_DISK = 500 << 20
+GET_MIMO = (
+    "for the recommended MiMo-7B (downloads 16 GB, keeps 4.4 GB, takes 5 GB of memory): "
+    "assistant models build mimo-7b"
+)
+GET_SMALL = "assistant models build smollm2"
 PACKAGES = ("vosk", "piper-tts", "onnxruntime", "ctranslate2", "paho-mqtt", "sounddevice")
 
 
@@ -51,6 +58,7 @@ def command(config: ConfigOption = None) -> None:
         f"[bold]mimo-voice {__version__}[/] with {config_path(config) or 'the default settings'}"
     )
     findings = [*_machine(), *_folders(), *_models(settings), *_skills(settings)]
+    findings += _language_model(settings)
     findings += asyncio.run(_outside(settings))
     for finding in findings:
         mark = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[yellow]–[/]"}[finding.ok]
@@ -142,6 +150,61 @@ def _models(settings: Settings) -> Iterator[Finding]:
         yield Finding("wake word", True, f"{words} ({settings.wake.engine})")
 
 
+def _language_model(settings: Settings) -> Iterator[Finding]:
+    from assistant.llm import memory
+    from assistant.llm.select import NONE, choose
+
+    what = "language model"
+    if settings.llm.model == NONE and settings.llm.remote.url is None:
+        yield Finding(what, None, "switched off: what no template knows is not understood")
+        return
+    if settings.llm.remote.url is not None and not settings.llm.remote.fallback:
+        return
+    try:
+        directory = choose(settings.llm)
+    except AssistantError as error:
+        yield Finding(what, False, str(error))
+        return
+    if directory is None:
+        detail = "none is built: what no template knows is not understood"
+        yield Finding(what, None, detail, f"{GET_MIMO}; or, small and weak: {GET_SMALL}")
+        return
+    parameters = directory.architecture.parameters
+    size = f"{parameters / 1e9:.1f}" if parameters > 1e9 else f"{parameters / 1e9:.2f}"
+    detail = f"{directory.name}, {size} billion parameters, in {directory.folder}"
+    if directory.weak:
+        weakness = "small and weak: it chats, and asks before most things"
+        yield Finding(what, True, f"{detail}; {weakness}", GET_MIMO)
+    else:
+        yield Finding(what, True, detail)
+    try:
+        memory.check(directory, settings.llm.context, drafting=settings.llm.drafting)
+    except AssistantError as error:
+        # The daemon may have it in memory already, and be the reason.
+        yield Finding("its memory", None, str(error))
+
+
+async def _remote(settings: Settings) -> Finding:
+    from assistant.llm.model import Message, Query, Role
+    from assistant.llm.select import remote_model
+
+    what = "remote model"
+    began = time.monotonic()
+    try:
+        model = remote_model(settings.llm.remote)
+        try:
+            query = Query((Message(Role.USER, "Hello"),), limit=1)
+            async with aclosing(model.generate(query)) as pieces:
+                async for _ in pieces:
+                    pass
+            spent = time.monotonic() - began
+            return Finding(what, True, f"{model.name} answers, in {spent:.1f} s")
+        finally:
+            await model.close()
+    except AssistantError as error:
+        return Finding(what, False, str(error))
+
+
 def _skills(settings: Settings) -> Iterator[Finding]:
     from assistant.skill import load_skills, skill_folders
 
@@ -156,6 +219,8 @@ async def _outside(settings: Settings) -> list[Finding]:
     from assistant.mqtt.probe import probe
 
     findings = []
+    if settings.llm.remote.url is not None:
+        findings.append(await _remote(settings))
     if any(source.kind == "microphone" for source in settings.source):
         devices = await sound_devices()
         hears, speaks = devices.default_input, devices.default_output

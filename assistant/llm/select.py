@@ -50,9 +50,9 @@ def select_model(settings: LlmSettings, cache: Path) -> LanguageModel | None:
         directory = choose(settings)
         own = Engine(directory, engine_settings(settings, cache)) if directory else None
         if remote.url is None or own is None:
-            return own if remote.url is None else _remote(remote)
-        return FallbackModel(_remote(remote), own)
-    return _remote(remote)
+            return own if remote.url is None else remote_model(remote)
+        return FallbackModel(remote_model(remote), own)
+    return remote_model(remote)
 
 
 def engine_settings(settings: LlmSettings, cache: Path) -> EngineSettings:
@@ -102,7 +102,8 @@ def default_threads() -> int:
     return max(1, min(len(cores), _MOST_THREADS))
 
 
-def _remote(settings: LlmRemoteSettings) -> LanguageModel:
+def remote_model(settings: LlmRemoteSettings) -> LanguageModel:
+    """The model of the server at `url`, which must be set. Raises ConfigError as `api_key` does."""
     from assistant.llm.remote import Patience, RemoteModel  # its client takes a second to import
 
     return RemoteModel(

@@ -53,11 +53,13 @@ DEMO: Final = (
         "set the ceiling fan to 70 percent", {"fan.ceiling_fan": {"on": True, "percentage": 70}}
     ),
     ScriptedTurn("make the floor lamp red", {"light.floor_lamp": {"on": True, "color": "red"}}),
-    ScriptedTurn("tell me a story about seven dragons", reply=("understand", "sorry")),
+    ScriptedTurn("what is the capital of France", reply=("paris",)),
+    ScriptedTurn("drive the car to the moon", reply=("understand", "sorry")),
     ScriptedTurn("open the bedroom blinds", {"cover.bedroom_blinds": {"position": 100}}),
-    ScriptedTurn("turn on the coffee maker", {"switch.coffee_maker": {"on": True}}),
 )
-"""The demo: said one after the other to one home."""
+"""The demo: said one after the other to one home. The question about France no template knows: the
+language model answers it; what nobody can do, nobody does.
+"""
 
 _UPSTAIRS: Final = ("light.bedroom_light", "light.bedside_lamp", "light.bathroom_light")
 

@@ -82,6 +82,11 @@ class Response:
     asks: bool = False
 
 
+def not_understood(utterance: Utterance) -> Speech:
+    """What is said where neither the templates nor the model make anything of `utterance`."""
+    return Speech("core.not_understood", {"heard": utterance.text})
+
+
 @dataclass(frozen=True, slots=True)
 class _Turn:
     """What is the same throughout a turn."""
@@ -214,6 +219,7 @@ class Responder:
             plan = self._by_templates(here)
             if self._is_sure(plan):
                 return await self._carry_out(here, plan, began)
+            here.stage("understand", began)
         planner = await self._thinker.planner() if self._thinker is not None else None
         excuse: Plan | None = None
         if planner is not None:
@@ -249,7 +255,7 @@ class Responder:
     def _at_a_loss(self, here: _Turn, plan: Plan | None) -> Plan:
         """What to say where neither the templates nor a model know: not more than is true."""
         score = plan.score if plan is not None else 0.0
-        speech = Speech("core.not_understood", {"heard": here.utterance.text})
+        speech = not_understood(here.utterance)
         if self._thinker is not None and self._thinker.loading:
             speech = Speech("core.model_loading")
         elif self._ways.order == "model-only":
@@ -298,8 +304,10 @@ class Responder:
                             here.reply.piece(text)
                         case Confirming(plan=question):
                             deeds.hold(question)
-                        case Excusing(reason=reason):
-                            log.warning("the language model did not answer: %s", reason)
+                        case Excusing(plan=excuse, reason=reason):
+                            faulty = excuse.speech != not_understood(here.utterance)
+                            level = logging.WARNING if faulty else logging.INFO
+                            log.log(level, "no answer of the language model: %s", reason)
 
         try:
             whole = await unless(here.interrupted, follow())

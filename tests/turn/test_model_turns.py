@@ -161,7 +161,7 @@ async def test_a_reply_is_spoken_while_it_is_being_written() -> None:
     response = await turn
     assert response.reply == "".join(talk.spoken) == "A walrus has tusks. It likes clams."
     assert response.plan.kind is PlanKind.CHAT
-    assert talk.stages() == ["plan", "first sentence"]
+    assert talk.stages() == ["understand", "plan", "first sentence"]
 
 
 async def test_an_action_is_carried_out_while_the_next_is_being_written() -> None:
@@ -178,7 +178,7 @@ async def test_an_action_is_carried_out_while_the_next_is_being_written() -> Non
     assert response.reply == "Turned off the Sofa Lamp. Turned on the Worktop Lights."
     assert isinstance(next(e for e in talk.events if isinstance(e, Carried | Planned)), Carried)
     assert [o.device for o in response.outcomes] == ["light.sofa", "light.worktop"]
-    assert talk.stages() == ["first action", "plan", "act"]
+    assert talk.stages() == ["understand", "first action", "plan", "act"]
 
 
 async def test_what_was_begun_is_told_when_the_model_breaks_off() -> None:
