@@ -288,6 +288,7 @@ class Engine:
             matcher = model.grammars.compile(query.schema).start()
         thinking = bool(query.thinking) and model.template.thinks
         prompt = encode(model.tokenizer, model.template, query.messages, thinking=thinking)
+        length = len(prompt)
         if thinking:
             prompt += self._thought(model, prompt, query, ended)
         stream, stops = TextStream(model.tokenizer), StopTexts(query.stop)
@@ -304,7 +305,8 @@ class Engine:
             if step.finish is not None and not stopped:
                 text += stops.finish()
             finish = Finish.STOP if stopped else step.finish
-            yield Piece(text, len(step.tokens), step.logprob, step.chosen, finish)
+            told = length if finish is not None else 0
+            yield Piece(text, len(step.tokens), step.logprob, step.chosen, finish, told)
             if stopped or ended.is_set():
                 return
 

@@ -62,7 +62,8 @@ class Piece:
 
     `tokens`: how many tokens it is made of. `logprob`: the sum of the natural logarithms of the
     probabilities that the model itself gave those tokens which no grammar forced, and `chosen` how
-    many those were; a server that does not tell has `chosen` 0. `finish` is set on the last piece.
+    many those were; a server that does not tell has `chosen` 0. `finish` is set on the last piece,
+    and with it `prompt`: how many tokens the prompt had, 0 where nobody tells.
     """
 
     text: str
@@ -70,6 +71,7 @@ class Piece:
     logprob: float = 0.0
     chosen: int = 0
     finish: Finish | None = None
+    prompt: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,9 @@ DONE = b"data: [DONE]\n\n"
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What every part of an answer carries. `prompt_tokens`: 0 where nobody counted them."""
+    """What every part of an answer carries."""
 
     model: str
-    prompt_tokens: int = 0
     id: str = field(default_factory=lambda: f"chatcmpl-{secrets.token_hex(12)}")
     created: int = field(default_factory=lambda: int(time.time()))
 
@@ -32,12 +31,12 @@ async def whole(header: Header, asked: Asked, pieces: AsyncIterator[Piece]) -> d
     """The answer as one `chat.completion`."""
     said: list[str] = []
     calls: tuple[Call, ...] = ()
-    tokens = 0
+    usage = _Usage()
     finish = Finish.STOP
     async for part in _parts(asked, pieces):
         said.append(part.text)
         calls += part.calls
-        tokens += part.tokens
+        usage = usage.with_(part)
         finish = part.finish or finish
     text = "".join(said)
     message: dict[str, Any] = {"role": "assistant", "content": text or (None if calls else "")}
@@ -49,19 +48,19 @@ async def whole(header: Header, asked: Asked, pieces: AsyncIterator[Piece]) -> d
         "logprobs": None,
         "finish_reason": _reason(finish, calls),
     }
-    return _object(header, "chat.completion", [choice], _usage(header, tokens))
+    return _object(header, "chat.completion", [choice], usage)
 
 
 async def events(
     header: Header, asked: Asked, pieces: AsyncIterator[Piece]
 ) -> AsyncGenerator[bytes, None]:
     """The answer as events, the last of them [DONE]; an error in its midst is the last instead."""
-    tokens = 0
+    usage = _Usage()
     called = 0
     first: dict[str, Any] = {"role": "assistant", "content": ""}
     try:
         async for part in _parts(asked, pieces):
-            tokens += part.tokens
+            usage = usage.with_(part)
             if first:
                 yield _chunk(header, first)
                 first = {}
@@ -78,7 +77,7 @@ async def events(
         yield _event(error_body(error))
         return
     if asked.usage:
-        yield _event(_object(header, "chat.completion.chunk", [], _usage(header, tokens)))
+        yield _event(_object(header, "chat.completion.chunk", [], usage))
     yield DONE
 
 
@@ -88,6 +87,18 @@ class _Part:
     tokens: int
     calls: tuple[Call, ...] = ()
     finish: Finish | None = None
+    prompt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Usage:
+    """Tokens so far."""
+
+    prompt: int = 0
+    answer: int = 0
+
+    def with_(self, part: _Part) -> _Usage:
+        return _Usage(self.prompt + part.prompt, self.answer + part.tokens)
 
 
 async def _parts(asked: Asked, pieces: AsyncIterator[Piece]) -> AsyncGenerator[_Part, None]:
@@ -97,7 +108,7 @@ async def _parts(asked: Asked, pieces: AsyncIterator[Piece]) -> AsyncGenerator[_
     async for piece in pieces:
         finish = piece.finish or finish
         text = reader.feed(piece.text) if reader else piece.text
-        yield _Part(text, piece.tokens)
+        yield _Part(text, piece.tokens, prompt=piece.prompt)
     text, calls = reader.end() if reader else ("", ())
     yield _Part(text, 0, calls, finish)
 
@@ -115,21 +126,13 @@ def _reason(finish: Finish, calls: Sequence[Call]) -> str:
     return "tool_calls" if calls and finish is Finish.STOP else finish.value
 
 
-def _usage(header: Header, tokens: int) -> dict[str, int]:
-    return {
-        "prompt_tokens": header.prompt_tokens,
-        "completion_tokens": tokens,
-        "total_tokens": header.prompt_tokens + tokens,
-    }
-
-
 def _chunk(header: Header, delta: dict[str, Any], reason: str | None = None) -> bytes:
     choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
     return _event(_object(header, "chat.completion.chunk", [choice]))
 
 
 def _object(
-    header: Header, kind: str, choices: list[dict[str, Any]], usage: dict[str, int] | None = None
+    header: Header, kind: str, choices: list[dict[str, Any]], usage: _Usage | None = None
 ) -> dict[str, Any]:
     return {
         "id": header.id,
@@ -137,7 +140,15 @@ def _object(
         "created": header.created,
         "model": header.model,
         "choices": choices,
-        **({"usage": usage} if usage else {}),
+        **({"usage": _told(usage)} if usage else {}),
+    }
+
+
+def _told(usage: _Usage) -> dict[str, int]:
+    return {
+        "prompt_tokens": usage.prompt,
+        "completion_tokens": usage.answer,
+        "total_tokens": usage.prompt + usage.answer,
     }
 
 

@@ -6,7 +6,7 @@ import asyncio
 import hmac
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import Final, cast
 
@@ -19,7 +19,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from assistant.errors import AssistantError
-from assistant.llm.model import LanguageModel, Message, Piece
+from assistant.llm.model import LanguageModel, Piece
 from assistant.llm.serve.answer import Header, events, whole
 from assistant.llm.serve.refusal import RefusalError, error_response
 from assistant.llm.serve.request import Asked, read
@@ -31,7 +31,6 @@ LARGEST: Final = 1 << 20
 _PATIENCE: Final = 30.0
 """Seconds a client may take to send its request, and to take each part of its answer."""
 
-Count = Callable[[Sequence[Message]], int]
 _log = logging.getLogger(__name__)
 
 
@@ -40,12 +39,10 @@ def application(
     *,
     api_key: SecretStr | None = None,
     most_at_once: int = MOST_AT_ONCE,
-    count: Count | None = None,
 ) -> Starlette:
     """`model` as an OpenAI-compatible server; closed when the application ends.
 
-    `api_key`: what clients must show, None: nothing. `count`: how many tokens a prompt has, for
-    `usage`; None: it says 0.
+    `api_key`: what clients must show, None: nothing.
     """
     started = int(time.time())
     name = model.name  # what clients were told holds, also while another model answers instead
@@ -59,8 +56,7 @@ def application(
     async def chat(request: Request) -> Response:
         _check_key(request, api_key)
         asked = read(await _body(request), name)
-        header = Header(name, count(asked.query.messages) if count else 0)
-        return _WhileConnected(lambda: model.generate(asked.query), header, asked, gate)
+        return _WhileConnected(lambda: model.generate(asked.query), Header(name), asked, gate)
 
     async def health(_: Request) -> Response:
         return JSONResponse({"status": "ok"})

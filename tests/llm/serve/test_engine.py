@@ -92,6 +92,8 @@ async def test_a_question_is_answered_the_same_whole_and_in_pieces(
     assert text == "".join([piece.text async for piece in engine.generate(direct)])
     assert len(text.split()) > 4
     assert whole.usage.completion_tokens <= 24
+    assert 10 < whole.usage.prompt_tokens < 100
+    assert whole.usage.total_tokens == whole.usage.prompt_tokens + whole.usage.completion_tokens
     chunks = [c async for c in await client.chat.completions.create(stream=True, **asked)]
     assert "".join(c.choices[0].delta.content or "" for c in chunks) == text
     assert len(chunks) > 4
