@@ -17,9 +17,9 @@ from assistant.understand.language import Language
 from assistant.understand.normal import squeeze
 
 _ALIKE: Final = 84.0
-"""Of 100, from which two words count as one: "lights" and "light", "lamp" and "lump" do not."""
+"""Of 100, from which two words count as one: "reeding" and "reading"."""
 _SHORT: Final = 4
-"""Letters below which words must be the same."""
+"""Letters up to which words must be the same, but for their number: "tell" is no "telly"."""
 _ANYTHING: Final = "any"
 
 
@@ -117,9 +117,7 @@ class Mentions:
         return any(self._all(name) for name in self._place_names(device))
 
     def _is_accounted(self, words: Iterable[str]) -> bool:
-        return all(
-            any(fuzz.ratio(word, other) >= _ALIKE for other in self._accounted) for word in words
-        )
+        return all(self._among(word, self._accounted) for word in words)
 
     def _of_kind(self, device: Device, kinds: Collection[str]) -> bool:
         kind, within = device.type.value, device.device_class
@@ -138,14 +136,17 @@ class Mentions:
     def _has(self, word: str) -> bool:
         found = self._known.get(word)
         if found is None:
-            found = word in self._words or (
-                len(word) >= _SHORT
-                and any(
-                    len(said) >= _SHORT and fuzz.ratio(word, said) >= _ALIKE for said in self._words
-                )
-            )
+            found = self._among(word, self._words)
             self._known[word] = found
         return found
+
+    def _among(self, word: str, words: Collection[str]) -> bool:
+        """Whether `word` is one of `words`, in either number, or nearly so."""
+        if word in words or not frozenset(self._language.numbers_of(word)).isdisjoint(words):
+            return True
+        return len(word) > _SHORT and any(
+            len(other) > _SHORT and fuzz.ratio(word, other) >= _ALIKE for other in words
+        )
 
 
 @functools.lru_cache(maxsize=8192)

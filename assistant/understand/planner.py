@@ -123,8 +123,9 @@ class Planner:
     What form alone forbids the model never decides: questions and prohibitions get a grammar
     without actions. What it does decide is carried out unasked only where the utterance speaks of
     the device (`Mentions`), and, from a weak model, only where it is sure of it and the utterance
-    holds the words it would use; all else it asks about first. What speaks of nothing at home a
-    weak model may chat about, if it is a question, and is not asked about else.
+    holds the words it would use; all else it asks about first. A weak model makes up answers, so
+    it may chat about questions that speak of nothing at home, and of its other guesses only what
+    was spoken of is asked about.
     """
 
     def __init__(
@@ -169,13 +170,18 @@ class Planner:
         asked = self._asked(utterance, home, history)
         self._moments.pop(utterance.source, None)
         orders = asked.mood is Mood.ORDER
-        if self._model.weak and self._is_elsewhere(utterance, home):
-            if asked.mood is Mood.QUESTION:
+        if self._model.weak:
+            elsewhere = self._is_elsewhere(utterance, home)
+            if elsewhere and asked.mood is Mood.QUESTION:
                 async with contextlib.aclosing(self._chat(utterance, history)) as said:
                     async for event in said:
                         yield event
                 return
-            if not (orders and (asked.recent or self._is_deviceless(asked.mentions))):
+            near = not elsewhere or asked.recent or self._is_deviceless(asked.mentions)
+            if asked.mood is Mood.FORBIDDING:
+                yield _excuse("core.nothing_done", "nothing was to be done", utterance)
+                return
+            if not (orders and near):
                 yield _excuse("core.not_understood", "a weak model is no help with it", utterance)
                 return
         stream = ActionStream(
@@ -183,7 +189,7 @@ class Planner:
         )
         judge = _Judge(self._model.weak, self._settings, asked.mentions, home, self._vocabulary)
         unsure: list[Action] = []
-        logprob, chosen, came, finish = 0.0, 0, False, None
+        logprob, chosen, came, of_use, finish = 0.0, 0, False, False, None
         try:
             query = Query(
                 asked.messages,
@@ -203,6 +209,7 @@ class Planner:
                     confidence = math.exp(min(0.0, logprob)) if chosen else None
                     for item in answered:
                         came = True
+                        of_use = of_use or not isinstance(item, Action)
                         match item:
                             case Said(text):
                                 yield Saying(text)
@@ -212,9 +219,10 @@ class Planner:
                                 logprob, chosen = 0.0, 0
                                 action = _placed(action, utterance)
                                 if judge.lets(action, confidence):
+                                    of_use = True
                                     yield Acting(action, confidence)
-                                else:
-                                    unsure.append(action)
+                                elif (doubtful := judge.worth_asking(action)) is not None:
+                                    unsure.append(doubtful)
                     if error is not None:
                         raise error
                     if stream.finished:
@@ -233,6 +241,8 @@ class Planner:
         cut = finish is Finish.LENGTH and stream.speaking
         if not came or not (stream.finished or cut):
             yield _excuse("core.not_understood", "the model's answer ended too early", utterance)
+        elif not (of_use or unsure):
+            yield _excuse("core.not_understood", "it would do what nobody spoke of", utterance)
 
     async def word(
         self, utterance: Utterance, outcomes: Sequence[Outcome], home: Home
@@ -410,6 +420,13 @@ class _Judge:
             return False
         self._commanded = commanded
         return True
+
+    def worth_asking(self, action: Action) -> Action | None:
+        """The part of `action` to ask about: of a weak model's guess only what was spoken of."""
+        if not self._weak or not action.devices:
+            return action
+        meant = [i for i in action.devices if self._mentions.grounded(self._home.devices[i])]
+        return replace(action, devices=tuple(meant)) if meant else None
 
     def _is_sure(self, action: Action, confidence: float | None) -> bool:
         if confidence is None or confidence < self._settings.confidence:

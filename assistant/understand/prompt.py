@@ -61,8 +61,8 @@ Rules:
 - "here" is the room the user is in. Levels are 0-100. direction is up or down; no delta is "a bit".
 - Parameters that may be left out end in ?"""
 _NO_ORDER: Final = {
-    Mood.QUESTION: "\n(A question: say or ask, do nothing.)",
-    Mood.FORBIDDING: "\n(Nothing is to be done: say or ask.)",
+    Mood.QUESTION: "\n(A question: answer it with say.)",
+    Mood.FORBIDDING: "\n(Nothing is to be done: acknowledge it with say.)",
     Mood.ORDER: "",
 }
 
@@ -247,7 +247,7 @@ def _slot(slot: Slot) -> str:
 def _states(home: Home, handles: Handles, mentions: Mentions, mood: Mood) -> list[str]:
     """The states of the devices that the utterance most likely is about, in the home's order."""
     weighed = [(mentions.weight(device), device) for device in home.exposed()]
-    if mood is Mood.QUESTION and not any(weight for weight, _ in weighed):
+    if mentions.anything and not any(weight for weight, _ in weighed):
         weighed = [(int(_active(device)), device) for device in home.exposed()]
     best = sorted(
         (w for w, device in weighed if w and (device.state or not device.available)), reverse=True

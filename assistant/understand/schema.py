@@ -23,7 +23,7 @@ from assistant.understand.offer import OneOf, Slots, Whole, offers, offers_alone
 MOST_ACTIONS: Final = 8
 MOST_DEVICES: Final = 40
 """Devices one action may name."""
-LONGEST_SAID: Final = 600
+LONGEST_SAID: Final = 400
 """Characters of a reply or a question."""
 
 # What JSON needs no escape for: so an answer is never longer than its text. The first character

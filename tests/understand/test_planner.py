@@ -544,3 +544,35 @@ def test_events_amount_to_one_plan(make: Callable[[], list[PlanEvent]], kind: Pl
     plan = planned(make())
     assert plan.kind is kind
     assert bool(plan.actions) == (kind is PlanKind.ACT)
+
+
+# ------------------------------------------------------------------- weak models
+
+
+async def test_of_a_weak_model_s_guess_only_what_was_spoken_of_is_asked_about(villa: Home) -> None:
+    lights = {"do": "turn_on", "to": ["light.worktop", "light.sofa", "light.leo"]}
+    (event,) = await events_of("turn on the sofa lamp", villa, pieces(act(lights)), weak=True)
+    assert isinstance(event, Confirming)
+    assert event.plan.actions == (Action("turn_on", ("light.sofa",)),)
+    (event,) = await events_of("unlock the front door", villa, pieces(act(lights)), weak=True)
+    assert isinstance(event, Excusing)
+
+
+@pytest.mark.parametrize(
+    ("said", "key"),
+    [
+        ("is the front door locked", "core.not_understood"),
+        ("don't turn on the TV", "core.nothing_done"),
+        ("never mind the weather", "core.nothing_done"),
+        ("sing me a song", "core.not_understood"),
+    ],
+)
+async def test_a_weak_model_is_not_asked_what_it_would_make_up(
+    villa: Home, skills: Skills, said: str, key: str
+) -> None:
+    model = Scripted([], weak=True)
+    (event,) = await events_of(said, villa, [], model=model)
+    assert isinstance(event, Excusing)
+    assert event.plan.speech is not None
+    assert event.plan.speech.key == key
+    assert not model.queries
