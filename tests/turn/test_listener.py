@@ -20,7 +20,7 @@ from assistant.stt.transcript import Transcript
 from assistant.tts.normalise import load_normaliser
 from assistant.tts.speech import Speaker
 from assistant.turn import listener as module
-from assistant.turn.events import TurnEnded, TurnEvent, Woken
+from assistant.turn.events import Heard, TurnEnded, TurnEvent, Woken
 from assistant.turn.listener import Ears, Listener, Manners, Mouth
 from assistant.turn.respond import Responder, Response, Speak
 from assistant.understand.conversation import Conversation, Pending
@@ -145,6 +145,8 @@ class Answers:
         self.heard: list[Utterance] = []
         self.read: list[str] = []
         self.asks = False
+        self.says = ["Shall I?"]
+        self.interrupted = asyncio.Event()
         self.now = time.monotonic
         self.window = 6.0
         self.free = asyncio.Event()
@@ -154,13 +156,22 @@ class Answers:
         self.read.append(partial.text)
 
     async def respond(
-        self, utterance: Utterance, talk: Conversation, speak: Speak, **_: Any
+        self,
+        utterance: Utterance,
+        talk: Conversation,
+        *,
+        speak: Speak,
+        interrupted: asyncio.Event,
+        **_: Any,
     ) -> Response:
         self.heard.append(utterance)
+        self.interrupted = interrupted
+        for piece in self.says[:-1]:
+            speak(piece)
         await self.free.wait()
         if self.asks:
             talk.pending = Pending(UNLOCK, self.now() + self.window)
-        speak("Shall I?")
+        speak(self.says[-1])
         return Response(QUESTION, (), "Shall I?", self.asks)
 
 
@@ -169,6 +180,7 @@ class Stage:
         self.room, self.ears, self.answers = Room(), Scripted(), Answers()
         self.loud, self.voice, self.talk = Loudspeaker(), Voice(), Conversation()
         self.vad = Vad()
+        self.judgement = Completeness.UNKNOWN
         self.events: list[TurnEvent] = []
         self.answers.now = self.room.now
         speaker = Speaker(cast(Any, self.voice), load_normaliser("en"))
@@ -179,13 +191,17 @@ class Stage:
             Manners("en", None, EndpointSettings(), 1.5, 6.0, 60.0),
             cast(Responder, self.answers),
             self.talk,
-            lambda _: Completeness.UNKNOWN,
+            lambda _: self.judgement,
             self.events.append,
         )
         self.listener._now = self.room.now  # type: ignore[method-assign]
 
     def woken(self) -> int:
         return sum(isinstance(e, Woken) for e in self.events)
+
+    def partials(self) -> list[str]:
+        heard = (e.transcript for e in self.events if isinstance(e, Heard))
+        return [transcript.text for transcript in heard if not transcript.final]
 
     def ended(self) -> int:
         return len(self.errors())
@@ -355,3 +371,66 @@ async def test_nothing_is_left_of_turns_that_wait_when_it_ends() -> None:
             await until(lambda turn=turn: it.woken() == turn)  # type: ignore[misc]
         await asyncio.sleep(0.1)
     await until(lambda: not any(t.name == "recognition" for t in threading.enumerate()))
+
+
+async def test_a_reply_is_spoken_while_it_is_still_being_written() -> None:
+    async with stage() as it:
+        it.answers.says = ["A walrus has tusks. ", "It likes clams."]
+        it.answers.free.clear()
+        it.room.command()
+        await until(lambda: it.loud.played == 1)
+        assert it.ended() == 0
+        it.answers.free.set()
+        await until(lambda: it.ended() == 1)
+        assert it.loud.played == 2
+        assert it.errors() == [""]
+
+
+async def test_the_wake_word_interrupts_the_writing_too() -> None:
+    async with stage() as it:
+        it.answers.says = ["A walrus has tusks. ", "It likes clams."]
+        it.answers.free.clear()
+        it.loud.free.clear()
+        it.room.command()
+        await until(lambda: it.loud.played == 1)
+        assert not it.answers.interrupted.is_set()
+        it.room.hear(WAKE)
+        await until(lambda: it.woken() == 2)
+        assert it.answers.interrupted.is_set()
+        it.answers.free.set()
+        await until(lambda: it.ended() == 1)
+        assert it.loud.played == 1, "it spoke into the next turn"
+
+
+async def test_a_question_of_the_model_opens_the_microphone() -> None:
+    async with stage() as it:
+        it.answers.says = ["Which ", "lamp?"]
+        it.answers.asks = True
+        it.room.command()
+        await until(lambda: it.woken() == 2)
+        assert it.loud.played == 1
+
+
+async def test_what_two_partial_transcripts_agree_on_is_read_ahead() -> None:
+    async with stage() as it:
+        it.room.hear(WAKE)
+        it.room.hear(SILENCE, 0.4)
+        for text in ("what do you", "what do you think of", "what do you think of Warsaw"):
+            it.ears.text = text
+            it.room.hear(SPEECH, 0.2)
+            await until(lambda text=text: it.partials()[-1:] == [text])  # type: ignore[misc]
+        assert it.answers.read == ["what do you", "what do you think of"]
+        it.room.hear(SILENCE, 2.0)
+        await until(lambda: it.ended() == 1)
+
+
+async def test_what_a_template_knows_is_not_read_ahead() -> None:
+    async with stage() as it:
+        it.judgement = Completeness.COMPLETE
+        it.room.hear(WAKE)
+        it.room.hear(SILENCE, 0.4)
+        for text in ("turn on the light", "turn on the light in", "turn on the light in here"):
+            it.ears.text = text
+            it.room.hear(SPEECH, 0.2)
+            await until(lambda text=text: it.partials()[-1:] == [text])  # type: ignore[misc]
+        assert it.answers.read == []

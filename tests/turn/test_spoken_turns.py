@@ -17,8 +17,9 @@ from assistant.audio.wavsink import NullSink, WavSink
 from assistant.config import Settings
 from assistant.rehearsal import SPEECH_LEVEL, Performance, Rehearsal
 from assistant.simulate.script import THIRTY, ScriptedTurn
-from assistant.turn.events import Heard, TurnEnded, TurnEvent, Woken
+from assistant.turn.events import Heard, Spoke, TurnEnded, TurnEvent, Woken
 from tests.support.folders import folders_with_models
+from tests.support.smollm2 import NAME, smollm2
 
 # In real time, by ear, on whatever else the machine does: a gap of 100 ms in the sound can change a
 # word. What is broken fails three times in a row.
@@ -33,6 +34,7 @@ async def stage(
     settings: Settings | None = None,
     snr: float = 40.0,
     pink: bool = True,
+    thinks: bool = False,
 ) -> AsyncIterator[tuple[Rehearsal, list[TurnEvent]]]:
     events: list[TurnEvent] = []
     settings = settings or Settings.model_construct()
@@ -45,6 +47,7 @@ async def stage(
         sink or NullSink(),
         noise=noise,
         snr=snr,
+        thinks=thinks,
         observe=events.append,
     ) as rehearsal:
         yield rehearsal, events
@@ -107,6 +110,45 @@ async def test_a_risky_command_asks_and_the_microphone_opens_for_the_answer(
         await _until(lambda: sum(isinstance(e, Woken) for e in events) == 2)
         await rehearsal.room.say(await asyncio.to_thread(voice.synthesise, "Yes."))
         await rehearsal.home.wait_for("cover.garage_door", "position", 100, 12.0)
+
+
+@asynccontextmanager
+async def thinking_stage(
+    place: Path, sink: AudioSink | None = None
+) -> AsyncIterator[tuple[Rehearsal, list[TurnEvent]]]:
+    """A stage with the small language model."""
+    await asyncio.to_thread(smollm2)
+    settings = Settings.model_construct()
+    llm = settings.llm.model_copy(update={"model": NAME, "deadline": 60.0, "first_deadline": 60.0})
+    settings = settings.model_copy(update={"llm": llm})
+    async with stage(place, sink, settings=settings, thinks=True) as staged:
+        yield staged
+
+
+async def test_a_question_that_no_template_knows_is_answered_aloud(tmp_path: Path) -> None:
+    replies = tmp_path / "replies"
+    async with thinking_stage(tmp_path, WavSink(replies, realtime=False)) as (rehearsal, _):
+        question = ScriptedTurn("what is the capital of France", reply=("paris",))
+        performance = await rehearsal.perform(question)
+        assert performance.right, performance
+        assert rehearsal.home.commands == ()
+    assert performance.record is not None
+    assert (performance.record.model, performance.record.plan) == (NAME, "chat")
+    assert {"plan", "synthesise"} <= {s.name for s in performance.record.stages}
+    (written,) = replies.glob("*.wav")
+    assert read_wav(written).duration > 0.4
+
+
+@pytest.mark.parametrize("request_", ["drive the car to the moon", "make the floor lamp fly away"])
+async def test_an_impossible_request_actuates_nothing(tmp_path: Path, request_: str) -> None:
+    async with thinking_stage(tmp_path) as (rehearsal, events):
+        performance = await rehearsal.perform(ScriptedTurn(request_))
+        assert performance.right, performance
+        assert rehearsal.home.commands == ()
+    assert performance.record is not None
+    assert performance.record.plan in ("refuse", "ask", "chat"), performance.record
+    assert performance.record.reply
+    assert any(isinstance(e, Spoke) for e in events)
 
 
 class SlowSink(NullSink):
