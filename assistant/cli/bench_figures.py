@@ -82,9 +82,7 @@ def figures(
     for file in sorted(directory.folder.glob("*.data")):
         _read(file)
     tell("loading")
-    decoders: list[Measured] = []
-    seconds = timed(lambda: decoders.append(Measured(directory, runtime)))
-    [decoder] = decoders
+    seconds, decoder = timed(lambda: Measured(directory, runtime))
     yield Figure("load_s", seconds, "load, files in memory already", f"{seconds:.1f} s")
     yield _memory("resident_loaded", "memory of the process then", resident())
     yield from _parts(decoder, acceptance, tell)
@@ -126,10 +124,9 @@ def _prompts(
 ) -> Iterator[Figure]:
     tokenizer, turns = subject.tokenizer, subject.turns
     vocabulary = subject.directory.architecture.vocabulary
-    seconds = timed(lambda: Grammars(tokenizer, vocabulary, subject.directory.eos))
+    seconds, grammars = timed(lambda: Grammars(tokenizer, vocabulary, subject.directory.eos))
     yield Figure("grammars_s", seconds, "grammars, set up", f"{seconds:.1f} s")
-    grammars = Grammars(tokenizer, vocabulary, subject.directory.eos)
-    seconds = timed(lambda: grammars.compile(turns[0].schema))
+    seconds, _ = timed(lambda: grammars.compile(turns[0].schema))
     yield _ms("grammar_s", "grammar of the home", seconds)
     compiled = [grammars.compile(turn.schema) for turn in turns]
     answers = [scripted(tokenizer, g, t.answer) for g, t in zip(compiled, turns, strict=True)]
@@ -187,7 +184,7 @@ def _turn(
     partial = encode(subject.tokenizer, subject.template, turn.partial)
     heard = _shared(partial, prompt)
     early = prompt[len(decoder.tokens) : heard]
-    reading = timed(lambda: decoder.prefill(early))
+    reading, _ = timed(lambda: decoder.prefill(early))
     played = list(
         play(
             decoder,

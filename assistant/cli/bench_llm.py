@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from assistant.cli.bench_figures import Figure, Subject
     from assistant.llm.directory import ModelDirectory
 
-_CONTEXT = 2048
 _RESERVE = 1 << 30
 """Bytes of the disk that are left to others."""
 _SCRIPTED = (
@@ -93,6 +92,7 @@ def command(
     if model is not None:
         settings = settings.model_copy(update={"model": model})
     runtime = engine_settings(settings, directories().cache).runtime
+    runtime = replace(runtime, threads=threads or runtime.threads)
     if shape is not None:
         opened = _random(console, shape, block, keep)
     elif (chosen := choose(settings)) is not None:
@@ -104,9 +104,7 @@ def command(
         )
     with opened as subject:
         directory = subject.directory
-        context = min(_CONTEXT, directory.architecture.context)
-        runtime = replace(runtime, context=context, threads=threads or runtime.threads)
-        memory.check(directory, context, drafting=runtime.drafting)
+        memory.check(directory, runtime.context, drafting=runtime.drafting)
         with _watched(console) as tell:
             found = list(figures(subject, runtime, acceptance, tell))
     machine = f"{runtime.threads} threads, {platform.machine()}"

@@ -125,7 +125,7 @@ class ScriptedDrafter:
 
 
 def scripted(tokenizer: Tokenizer, grammar: Grammar, answer: str) -> tuple[int, ...]:
-    """The tokens in which an answer under `grammar` comes: forced ones as they are forced.
+    """The tokens in which an answer (of ASCII) comes under `grammar`: forced as it forces them.
 
     Raises LlmError where the grammar does not allow it.
     """

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -18,7 +19,9 @@ from assistant.llm.directory import ModelDirectory
 from assistant.llm.grammar import Grammar
 from assistant.llm.prefix import PrefixStore, key
 
-_TOKENS = 1000
+_T = TypeVar("_T")
+
+_TOKENS: Final = 1000
 """Random tokens are chosen of the first so many: they are plain ones in every vocabulary."""
 
 
@@ -150,8 +153,8 @@ def mask_times(answers: Iterable[tuple[Grammar, Sequence[int]]], repeat: int = 2
     return seconds
 
 
-def timed(call: Callable[[], object]) -> float:
-    """Seconds that `call` takes."""
+def timed(call: Callable[[], _T]) -> tuple[float, _T]:
+    """Seconds that `call` takes, and what it returns."""
     began = time.perf_counter()
-    call()
-    return time.perf_counter() - began
+    result = call()
+    return time.perf_counter() - began, result
