@@ -42,6 +42,7 @@ from assistant.understand.prompt import Exchange, outcome_message, system_messag
 from assistant.understand.schema import answer_schema, reply_schema
 
 _HOMES_KEPT: Final = 4
+_SCHEMAS_KEPT: Final = 16
 _SAME_MOMENT: Final = 30.0
 """Seconds for which what was read ahead of an utterance counts as read at its time."""
 _WORDING_LIMIT: Final = 120
@@ -138,14 +139,23 @@ class Planner:
         self._vocabulary = vocabulary
         self._settings = settings
         self._homes: OrderedDict[tuple[str, int, str], _KnownHome] = OrderedDict()
+        self._read: dict[tuple[str, str], _KnownHome] = {}
         self._moments: dict[str, tuple[float, float]] = {}
 
     async def prepare(self, home: Home, language: str) -> None:
         """Let the model read the rules and the home; call it when `home.revision` has changed.
 
-        Raises LlmError where the model can't.
+        Reading takes a big model a minute. Until it is done, utterances are planned for the home as
+        it was read last: what is new in it waits, what is gone is left out. Raises LlmError where
+        the model can't.
         """
-        await self._model.prepare((self._known(home, language).system,), keep=True)
+        known, key = self._known(home, language), (home.id, language)
+        try:
+            await self._model.prepare((known.system,), keep=True)
+        except LlmError:
+            self._read.pop(key, None)
+            raise
+        self._read[key] = known
 
     async def ahead(self, partial: Utterance, home: Home, history: Sequence[Exchange] = ()) -> None:
         """Let the model read what has been said so far, while the speaker goes on.
@@ -168,6 +178,7 @@ class Planner:
             yield _excuse("core.not_understood", "nothing was said", utterance)
             return
         asked = self._asked(utterance, home, history)
+        home = asked.home
         self._moments.pop(utterance.source, None)
         orders = asked.mood is Mood.ORDER
         if self._model.weak:
@@ -251,8 +262,8 @@ class Planner:
 
         Raises LlmError where the model can't, or not in time: say the template's reply then.
         """
-        known = self._known(home, utterance.language)
         told = outcome_message(utterance, outcomes, home, utterance.language)
+        home, known = self._as_read(home, utterance.language)
         stream = ActionStream(home, self._vocabulary, known.handles, actions=False)
         query = Query((known.system, told), reply_schema(), limit=_WORDING_LIMIT)
         said = False
@@ -326,7 +337,7 @@ class Planner:
 
     def _asked(self, utterance: Utterance, home: Home, history: Sequence[Exchange]) -> _Asked:
         language = load_language(utterance.language)
-        known = self._known(home, utterance.language)
+        home, known = self._as_read(home, utterance.language)
         handles = replace(known.handles, timers=timers_of(home))
         recent = history[-1].devices if history else ()
         mentions = Mentions(utterance.text, language, home, recent)
@@ -335,12 +346,26 @@ class Planner:
             utterance, home, handles, mentions, history, meant, now=self._moment(utterance)
         )
         schema = known.schema(home, handles, self._vocabulary, self._settings, meant)
-        return _Asked((known.system, turn), schema, handles, mentions, meant, bool(recent))
+        messages = (known.system, turn)
+        return _Asked(home, messages, schema, handles, mentions, meant, bool(recent))
 
     def _moment(self, utterance: Utterance) -> float:
         """The time of an utterance: that under which its beginning was read ahead, if it was."""
         now, read = self._moments.get(utterance.source, (0.0, -math.inf))
         return now if time.monotonic() - read < _SAME_MOMENT else _now(utterance)
+
+    def _as_read(self, home: Home, language: str) -> tuple[Home, _KnownHome]:
+        """The home without what the model has not read of yet, and what was made of it."""
+        read = self._read.get((home.id, language))
+        if read is None or read.home.revision == home.revision:
+            return home, self._known(home, language)
+        devices = {i: device for i, device in home.devices.items() if i in read.home.devices}
+        areas = {area.id for area in home.areas}
+        return replace(
+            home,
+            devices=devices,
+            areas=tuple(area for area in read.home.areas if area.id in areas),
+        ), read
 
     def _known(self, home: Home, language: str) -> _KnownHome:
         key = (home.id, home.revision, language)
@@ -348,7 +373,7 @@ class Planner:
             handles = handles_of(home)
             never = self._settings.never
             system = system_message(home, self._vocabulary, handles, language, never)
-            self._homes[key] = _KnownHome(handles, system)
+            self._homes[key] = _KnownHome(home, handles, system)
             if len(self._homes) > _HOMES_KEPT:
                 self._homes.popitem(last=False)
         self._homes.move_to_end(key)
@@ -358,10 +383,11 @@ class Planner:
 class _KnownHome:
     """What is made of a home once for each revision of it."""
 
-    def __init__(self, handles: Handles, system: Message) -> None:
+    def __init__(self, home: Home, handles: Handles, system: Message) -> None:
+        self.home = home
         self.handles = handles
         self.system = system
-        self._schemas: dict[tuple[bool, int], Mapping[str, Any]] = {}
+        self._schemas: OrderedDict[tuple[bool, int, int], Mapping[str, Any]] = OrderedDict()
 
     def schema(
         self,
@@ -372,16 +398,19 @@ class _KnownHome:
         meant: Mood,
     ) -> Mapping[str, Any]:
         """The schema of an answer to an utterance of this mood."""
-        key = (meant is Mood.ORDER, len(home.timers))
+        key = (meant is Mood.ORDER, len(home.timers), home.revision)
         if key not in self._schemas:
             self._schemas[key] = answer_schema(
                 home, vocabulary, handles, actions=key[0], never=settings.never
             )
+            if len(self._schemas) > _SCHEMAS_KEPT:
+                self._schemas.popitem(last=False)
         return self._schemas[key]
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
+    home: Home
     messages: tuple[Message, ...]
     schema: Mapping[str, Any]
     handles: Handles

@@ -454,6 +454,35 @@ async def test_rules_and_home_are_read_ahead_to_be_kept(villa: Home) -> None:
     assert model.queries[0].messages[: len(prefix)] == prefix
 
 
+async def test_a_changed_home_is_planned_for_as_it_was_read_until_it_is_read_anew(
+    villa: Home,
+) -> None:
+    """Reading takes a big model a minute: nobody waits for it."""
+    model = Scripted(pieces(act(SOFA)))
+    planner = Planner(model)
+    dim = Utterance("dim the sofa lamp to forty", "en")
+    await planner.prepare(villa, "en")
+    lamp = villa.devices["light.sofa"]
+    new = replace(lamp, id="light.new", name="New lamp")
+    devices = {**villa.devices, "light.new": new}
+    gone = next(d.id for d in villa.exposed() if d.type is lamp.type and d.id != lamp.id)
+    del devices[gone]
+    changed = replace(villa, devices=devices, revision=villa.revision + 1)
+
+    events = [e async for e in planner.plan(dim, changed)]
+    assert [e.action for e in events if isinstance(e, Acting)] == [SOFA_DONE]
+    before = model.queries[-1]
+    assert before.messages[0] == model.prepared[0][0][0]
+    assert "light.new" not in json.dumps(before.schema)
+    assert f'"{gone}"' not in json.dumps(before.schema)
+
+    await planner.prepare(changed, "en")
+    _ = [e async for e in planner.plan(dim, changed)]
+    after = model.queries[-1]
+    assert after.messages[0] == model.prepared[1][0][0] != before.messages[0]
+    assert "light.new" in json.dumps(after.schema)
+
+
 async def test_the_beginning_of_an_utterance_is_read_while_it_is_spoken(villa: Home) -> None:
     model = Scripted(pieces('{"say":"Hm."}'))
     planner = Planner(model)
