@@ -27,6 +27,7 @@ from tokenizers import Tokenizer
 
 from assistant.errors import LlmError, ModelError
 from assistant.llm import memory
+from assistant.llm.architecture import Family
 from assistant.llm.chat import ChatTemplate, encode, static_prefix
 from assistant.llm.decoder import Cancelled, Decoder, Floats, Runtime
 from assistant.llm.directory import TEMPLATE, TOKENIZER, ModelDirectory
@@ -36,7 +37,7 @@ from assistant.llm.grammar import Grammars, Matcher
 from assistant.llm.model import Finish, Message, Piece, Query, Sampling
 from assistant.llm.prefix import PrefixStore, key
 from assistant.llm.sampling import Chooser
-from assistant.llm.text import THINK_END, StopTexts, TextStream, ThinkFilter
+from assistant.llm.text import THINK, THINK_END, StopTexts, TextStream, ThinkFilter
 
 _log = logging.getLogger(__name__)
 
@@ -290,6 +291,8 @@ class Engine:
         prompt = encode(model.tokenizer, model.template, query.messages, thinking=thinking)
         length = len(prompt)
         if thinking:
+            if not model.template.opens_thought:
+                prompt += _encoded(model.tokenizer, f"{THINK}\n")
             prompt += self._thought(model, prompt, query, ended)
         stream, stops = TextStream(model.tokenizer), StopTexts(query.stop)
         thoughts = ThinkFilter()
@@ -326,7 +329,7 @@ class Engine:
                 raise Cancelled("given up")
             if THINK_END in text:
                 return thought
-        return thought + model.tokenizer.encode(f"\n{THINK_END}\n\n", add_special_tokens=False).ids
+        return thought + _encoded(model.tokenizer, f"\n{THINK_END}\n\n")
 
     def _steps(
         self,
@@ -407,6 +410,11 @@ def _shared(first: Sequence[int], second: Sequence[int]) -> int:
     return int(differing[0]) if len(differing) else n
 
 
+def _encoded(tokenizer: Tokenizer, text: str) -> list[int]:
+    tokens: list[int] = tokenizer.encode(text, add_special_tokens=False).ids
+    return tokens
+
+
 def _tokenizer(directory: ModelDirectory) -> Tokenizer:
     path = directory.folder / TOKENIZER
     try:
@@ -427,4 +435,6 @@ def _template(directory: ModelDirectory, tokenizer: Tokenizer) -> ChatTemplate:
         ) from error
     ends = [directory.bos, directory.eos[0]]
     bos, eos = ("" if end is None else tokenizer.id_to_token(end) or "" for end in ends)
-    return ChatTemplate(source, bos=bos, eos=eos)
+    # MiMo was trained to think before it answers, whether its template says so or not.
+    thinks = True if directory.architecture.family is Family.MIMO else None
+    return ChatTemplate(source, bos=bos, eos=eos, thinks=thinks)
