@@ -63,6 +63,7 @@ def engine_settings(settings: LlmSettings, cache: Path) -> EngineSettings:
             threads=settings.threads or default_threads(),
             providers=tuple(_provider(name) for name in settings.providers),
             drafting=settings.drafting,
+            paired=settings.drafting,
         ),
         idle=settings.idle_unload,
         prefixes=cache / PREFIXES if settings.prefix_cache else None,
