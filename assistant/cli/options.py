@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -66,7 +67,12 @@ def log_to_terminal(verbose: bool, level: str = "warning") -> None:
 
 def log_to_journal(level: str) -> None:
     """Log one line an event to standard error, as a service manager collects it."""
-    logging.basicConfig(level=level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    # Through a handle of its own: while PortAudio looks for devices, it turns standard error to
+    # nowhere, and with it whatever anybody else has to say.
+    journal = os.fdopen(os.dup(sys.stderr.fileno()), "w", buffering=1, encoding="utf-8")
+    logging.basicConfig(
+        level=level.upper(), format="%(levelname)s %(name)s: %(message)s", stream=journal
+    )
     _quieten()
 
 
