@@ -20,6 +20,16 @@ WRONG = [
     ("[nonsense]\na = 1", ":1: nonsense: there is no such setting"),
     ('language = "English"', ":1: language: "),
     ("[wake]\nthreshold = 1.5", ":2: wake.threshold: "),
+    ('[llm.remote]\nurl = "big:8000"', ":2: llm.remote.url: must be an address such as"),
+    (
+        '[llm.remote]\nkey = "x"',
+        ":2: llm.remote.key: there is no such setting; known here: api_key",
+    ),
+    ("[llm]\ncontext = 12\n[llm.remote]\nweak = true", ":2: llm.context: "),
+    ('[llm]\nmodel = " "', ":2: llm.model: is empty"),
+    ('[llm.serve]\nenabled = true\nhost = "0.0.0.0"', ":1: llm.serve: host = '0.0.0.0' is open"),
+    ('[understanding]\norder = "best"', ":2: understanding.order: "),
+    ('[reply]\nstyle = "rhyme"', ":2: reply.style: "),
     ("[mqtt\nport = 1", "is not valid TOML"),
     ("language = 'en'\nlanguage = 'it'", "is not valid TOML"),
 ]
@@ -79,6 +89,31 @@ def test_paths_are_taken_from_the_files_folder(tmp_path: Path) -> None:
     assert str(settings.source[0].path) == "-"
 
 
+def test_files_within_nested_tables_are_taken_from_there_too(tmp_path: Path) -> None:
+    file = tmp_path / "assistant.toml"
+    file.write_text('[llm]\nmodel = "./mine"\n[llm.serve]\napi_key_file = "key"')
+    settings = load_settings(file).llm
+    assert (settings.model, settings.serve.api_key_file) == (
+        str(tmp_path / "mine"),
+        tmp_path / "key",
+    )
+    file.write_text('[llm]\nmodel = "mimo-7b"')
+    assert load_settings(file).llm.model == "mimo-7b"
+
+
+def test_a_nested_variable_overrides_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "assistant.toml"
+    file.write_text('[llm.remote]\nurl = "http://file:8000"')
+    monkeypatch.setenv("ASSISTANT_LLM__REMOTE__URL", "http://environment:8000")
+    monkeypatch.setenv("ASSISTANT_LLM__REMOTE__API_KEY", "secret")
+    remote = load_settings(file).llm.remote
+    assert remote.url == "http://environment:8000"
+    assert remote.api_key is not None
+    assert "secret" not in str(remote)
+
+
 def test_the_example_is_a_valid_file_that_changes_nothing(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["config", "example"])
     assert result.exit_code == 0
@@ -89,7 +124,10 @@ def test_the_example_is_a_valid_file_that_changes_nothing(tmp_path: Path) -> Non
 
 def test_passwords_are_not_shown(tmp_path: Path) -> None:
     file = tmp_path / "assistant.toml"
-    file.write_text('[mqtt]\npassword = "hunter2"')
+    file.write_text(
+        '[mqtt]\npassword = "hunter2"\n[llm.remote]\napi_key = "hunter2"\n'
+        '[llm.serve]\napi_key = "hunter2"'
+    )
     result = CliRunner().invoke(app, ["config", "show", "--config", str(file)])
     assert result.exit_code == 0
     assert "hunter2" not in result.output

@@ -12,7 +12,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import httpx2
 import numpy as np
 import pytest
 
@@ -22,6 +24,7 @@ from assistant.simulate.home import VirtualHome
 from assistant.tts.piper import load_piper
 from tests.support.folders import folders_with_models
 from tests.support.mosquitto import Mosquitto, free_port
+from tests.support.smollm2 import NAME, smollm2
 
 # In real time, by ear, on whatever else the machine does: a gap of 100 ms in the sound can change a
 # word. What is broken fails three times in a row.
@@ -138,6 +141,50 @@ def test_life_without_a_sound_card(tmp_path: Path) -> None:
         assistant.until_logged("the service manager can't be told")
         assert assistant.stop() <= 2.0
         assert "Traceback" not in assistant.log()
+
+
+def test_it_thinks_with_a_language_model_and_lets_others_ask_it(tmp_path: Path) -> None:
+    smollm2()
+    port = free_port()
+    configuration = (
+        f"[mqtt]\nembedded_port = {free_port()}\n[llm]\nmodel = '{NAME}'\n"
+        f"[llm.serve]\nenabled = true\nport = {port}\n"
+    )
+    with service(tmp_path, configuration, watchdog=3.0) as assistant:
+        assistant.until("listening on main")
+        assistant.until(f"thinking with {NAME}")
+        assistant.until("WATCHDOG=1")
+        address = f"http://127.0.0.1:{port}/v1"
+        assert _asked(f"{address}/models")["data"][0]["id"] == NAME
+        # Neither who may ask nor how long it may take is a reason to load it anew.
+        assistant.configuration.write_text(
+            configuration.replace("enabled = true", "enabled = false").replace(
+                "[llm]", "[llm]\ndeadline = 30"
+            )
+        )
+        assistant.said.clear()
+        assistant.signal(signal.SIGHUP)
+        assistant.until(f"thinking with {NAME}")
+        assert assistant.log().count("loaded in") == 1
+        with pytest.raises(httpx2.ConnectError):
+            _asked(f"{address}/models")
+        assistant.configuration.write_text(configuration.replace(NAME, "none"))
+        assistant.signal(signal.SIGHUP)
+        assistant.until_logged("there is no language model to serve")
+        assert assistant.stop() <= 2.0
+        assert "Traceback" not in assistant.log()
+
+
+def _asked(address: str) -> Any:
+    return httpx2.get(address, timeout=10).raise_for_status().json()
+
+
+def test_a_language_model_that_is_missing_is_named_and_done_without(tmp_path: Path) -> None:
+    configuration = f"[mqtt]\nembedded_port = {free_port()}\n[llm]\nmodel = 'none-such'\n"
+    with service(tmp_path, configuration) as assistant:
+        assistant.until("listening on main")
+        assistant.until_logged("the language model none-such is not here")
+        assert assistant.stop() <= 2.0
 
 
 def test_a_missing_model_is_named_and_waited_for(tmp_path: Path) -> None:

@@ -144,6 +144,9 @@ class Answers:
     def __init__(self) -> None:
         self.heard: list[Utterance] = []
         self.read: list[str] = []
+        self.readable = asyncio.Event()
+        self.readable.set()
+        self.given_up = 0
         self.asks = False
         self.says = ["Shall I?"]
         self.interrupted = asyncio.Event()
@@ -154,6 +157,11 @@ class Answers:
 
     async def ahead(self, partial: Utterance, talk: Conversation) -> None:
         self.read.append(partial.text)
+        try:
+            await self.readable.wait()
+        except asyncio.CancelledError:
+            self.given_up += 1
+            raise
 
     async def respond(
         self,
@@ -434,3 +442,20 @@ async def test_what_a_template_knows_is_not_read_ahead() -> None:
             it.room.hear(SPEECH, 0.2)
             await until(lambda text=text: it.partials()[-1:] == [text])  # type: ignore[misc]
         assert it.answers.read == []
+
+
+async def test_reading_ahead_is_one_at_a_time_and_ends_with_the_utterance() -> None:
+    async with stage() as it:
+        it.answers.readable.clear()
+        it.room.hear(WAKE)
+        it.room.hear(SILENCE, 0.4)
+        for text in ("what do you", "what do you think of", "what do you think of Warsaw"):
+            it.ears.text = text
+            it.room.hear(SPEECH, 0.2)
+            await until(lambda text=text: it.partials()[-1:] == [text])  # type: ignore[misc]
+        assert it.answers.read == ["what do you"]
+        assert it.answers.given_up == 0
+        it.room.hear(SILENCE, 2.0)
+        await until(lambda: it.ended() == 1)
+        assert it.answers.given_up == 1
+        assert len(it.answers.heard) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -451,3 +452,22 @@ async def test_what_is_read_ahead_begins_what_is_asked() -> None:
     await talk.say("what do you think of walruses")
     await talk.responder.ahead(partial, talk.conversation)
     assert "what do you think" in model.read[-1][-1].content
+
+
+async def test_nobody_waits_for_a_model_that_can_not_be_interrupted() -> None:
+    class Stubborn(Model):
+        async def prepare(self, messages: Sequence[Message], *, keep: bool = False) -> None:
+            begun.set()
+            while not free.is_set():
+                with suppress(asyncio.CancelledError):
+                    await free.wait()
+
+    begun, free = asyncio.Event(), asyncio.Event()
+    talk = Talk(Stubborn())
+    running = asyncio.create_task(talk.thinker.run())
+    async with asyncio.timeout(10.0):
+        await begun.wait()
+    running.cancel()
+    await asyncio.wait([running], timeout=5.0)
+    assert running.done()
+    free.set()
