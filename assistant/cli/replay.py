@@ -169,13 +169,15 @@ async def _run(line: Line, home: Home, chain: _Chain, confirm: bool) -> dict[str
     registry = in_memory(home)
     deviceless = [name for name, spec in VOCABULARY.actions.items() if not spec.types]
     registry.add_performer(deviceless, _Obliging())
+    thinker = Thinker(chain.load, registry, line.lang, chain.thinking)
+    await thinker.planner()  # loading it, and reading the home, is not part of a turn's time
     responder = Responder(
         chain.understanding,
         chain.policy,
         Executor(registry),
         chain.replies,
         registry,
-        thinker=Thinker(chain.load, registry, line.lang, chain.thinking),
+        thinker=thinker,
         ways=ways(chain.settings),
     )
     conversation = Conversation()

@@ -312,8 +312,8 @@ class Responder:
         try:
             whole = await unless(here.interrupted, follow())
             thought = here.stage("plan", began)
-            if here.reply.sentence is not None:
-                here.stage("first sentence", began, here.reply.sentence)
+            if here.reply.text:
+                here.stage("first sentence", began, here.reply.sentence or thought)
             ended = self._planned(here, deeds, events)
             outcomes = await deeds.outcomes()
         finally:

@@ -23,6 +23,7 @@ from assistant.simulate.house import home_file
 from assistant.tts.piper import load_piper
 from tests.support.folders import folders_with_models
 from tests.support.mosquitto import Mosquitto, free_port
+from tests.support.smollm2 import NAME, smollm2
 
 from .conftest import Quickly
 
@@ -65,6 +66,12 @@ class User:
         """Write the configuration file."""
         self.configuration.parent.mkdir(exist_ok=True)
         self.configuration.write_text(text, encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def small() -> Path:
+    """The folder of the small language model."""
+    return smollm2().folder
 
 
 @pytest.fixture
@@ -132,6 +139,31 @@ def test_ask_shows_a_turn_as_it_goes(owner: User, quickly: Quickly) -> None:
     out, _ = quickly("ask", "-c", str(owner.configuration), *words)
     assert "act turn_on() light.hall_light" in out
     assert "confirmed" in out
+
+
+@pytest.mark.usefixtures("small")
+def test_ask_has_the_language_model_answer_what_no_template_knows(owner: User) -> None:
+    out, _ = owner.does("ask", "what is the capital of France", "turn on the bathroom light")
+    first, second = out.splitlines()
+    assert "Paris" in first
+    assert "Bathroom light" in second
+    (record,) = (
+        json.loads(line) for line in owner.does("trace", "--json", "-n", "2")[0].splitlines()[:1]
+    )
+    assert record["model"] == NAME
+    assert {"plan", "first sentence"} <= {stage["name"] for stage in record["stages"]}
+
+
+def test_ask_says_so_when_the_model_is_missing(
+    owner: User, quickly: Quickly, caplog: pytest.LogCaptureFixture
+) -> None:
+    (owner.place / "missing.toml").write_text(
+        owner.configuration.read_text() + '[llm]\nmodel = "none-such"\n'
+    )
+    (owner.place / "home.toml").write_text(home_file(), encoding="utf-8")
+    words = ("ask", "-c", str(owner.place / "missing.toml"), "what is the capital of France")
+    assert "did not understand" in quickly(*words, status=1)[0]
+    assert "none-such is not here" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -236,6 +268,22 @@ def test_an_empty_home_is_pointed_out(
     assert quickly("ask", "hello")[0].strip()
     assert "no devices have announced themselves" in caplog.text
     assert "python -m assistant.simulate" in quickly("devices")[0]
+
+
+def test_doctor_tells_how_to_get_a_language_model(
+    small: Path, quickly: Quickly, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASSISTANT_LLM__REMOTE__URL", f"http://127.0.0.1:{free_port()}")
+    out, _ = quickly("doctor", status=1)
+    assert "– language model  none is built" in out
+    assert "assistant models build mimo-7b" in out
+    assert "✗ remote model" in out
+    assert "refuses connections" in out
+    monkeypatch.delenv("ASSISTANT_LLM__REMOTE__URL")
+    monkeypatch.setenv("ASSISTANT_LLM__MODEL", "mimo-7b")
+    assert "✗ language model" in quickly("doctor", status=1)[0]
+    monkeypatch.setenv("ASSISTANT_LLM__MODEL", str(small))
+    assert "small and weak" in quickly("doctor", status=1)[0]
 
 
 def test_nothing_recorded_yet(quickly: Quickly) -> None:

@@ -12,6 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from assistant.cli.replay import command
+from tests.support.smollm2 import NAME, smollm2
 
 VILLA = Path(__file__).parents[1] / "homes" / "villa.json"
 app = typer.Typer()
@@ -30,10 +31,14 @@ def homes(tmp_path: Path) -> Path:
     return tmp_path / "homes"
 
 
-def run(homes: Path, *lines: str, confirm: str = "no") -> tuple[int, str, list[dict[str, Any]]]:
+def run(
+    homes: Path, *lines: str, confirm: str = "no", model: str | None = None
+) -> tuple[int, str, list[dict[str, Any]]]:
     texts, out = homes.parent / "texts.jsonl", homes.parent / "results.jsonl"
     texts.write_text("\n".join(lines) + "\n", encoding="utf-8")
     arguments = ["--homes", str(homes), str(texts), "-o", str(out), "--confirm", confirm]
+    if model is not None:
+        arguments += ["--model", model]
     result = CliRunner().invoke(app, arguments)
     rows = out.read_text(encoding="utf-8").splitlines() if out.exists() else []
     return result.exit_code, result.output, [json.loads(row) for row in rows]
@@ -53,6 +58,25 @@ def test_each_line_starts_from_the_homes_own_state(homes: Path) -> None:
     assert first["actions"] == [{**volume, "params": {"volume": 40}}]
     assert third["actions"] == [{**volume, "params": {"volume": 70}}]
     assert first["ms"] > 0
+
+
+def test_a_language_model_is_asked_where_one_is_named(homes: Path) -> None:
+    smollm2()
+    question = line(turns=["what is the capital of France"])
+    _, _, (without,) = run(homes, question)
+    assert "did not understand" in without["reply"]
+    command = line(turns=["turn on the sofa lamp"])
+    code, _, (answered, done) = run(homes, question, command, model=NAME)
+    assert code == 0
+    assert "Paris" in answered["reply"]
+    assert answered["actions"] == []
+    assert [a["device"] for a in done["actions"]] == ["light.sofa"]
+
+
+def test_a_language_model_that_is_not_there_is_named(homes: Path) -> None:
+    code, output, _ = run(homes, line(turns=["hello"]), model="none-such")
+    assert code == 2
+    assert "the language model none-such is not here" in " ".join(output.split())
 
 
 def test_the_satellites_room_and_earlier_turns_count(homes: Path) -> None:
