@@ -35,6 +35,7 @@ from assistant.config import LlmServeSettings, LlmSettings, Settings, SourceSett
 from assistant.errors import AssistantError, ModelError
 from assistant.health import Vital, stalled
 from assistant.llm.model import LanguageModel
+from assistant.llm.select import answering
 from assistant.notify import notify, notify_reloading, watchdog_seconds
 from assistant.paths import Directories
 from assistant.turn.listener import Listener
@@ -108,8 +109,10 @@ class _Language:
         Raises AssistantError when the one that is meant is missing or unusable.
         """
         async with self._finding:
-            # How it is asked, and who else may ask it, is no reason to load it anew.
-            key = settings.model_copy(
+            # How it is asked, and who else may ask it, is no reason to load it anew; that it was
+            # built, or built anew, since the last time is one.
+            chosen = await asyncio.to_thread(answering, settings)
+            asked = settings.model_copy(
                 update={
                     "serve": LlmServeSettings(),
                     "thinking": 0,
@@ -118,6 +121,7 @@ class _Language:
                     "confidence": 0.0,
                 }
             )
+            key = (asked, chosen and (chosen.folder, chosen.built))
             if self._key != key:
                 await self.close()  # the old one must go before the new takes its memory
                 self._model = await find_model(settings, self._folders)

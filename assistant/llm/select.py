@@ -40,19 +40,23 @@ def choose(settings: LlmSettings) -> ModelDirectory | None:
     return open_built(found) if found is not None else None
 
 
+def answering(settings: LlmSettings) -> ModelDirectory | None:
+    """What `choose` chooses, unless another machine's model alone is to answer."""
+    alone = settings.remote.url is not None and not settings.remote.fallback
+    return None if alone else choose(settings)
+
+
 def select_model(settings: LlmSettings, cache: Path) -> LanguageModel | None:
     """The model that answers; it is not loaded yet. `cache`: the folder for what can be made anew.
 
     Raises ModelError as `choose` does, and ConfigError where a key can't be read.
     """
-    remote = settings.remote
-    if remote.url is None or remote.fallback:
-        directory = choose(settings)
-        own = Engine(directory, engine_settings(settings, cache)) if directory else None
-        if remote.url is None or own is None:
-            return own if remote.url is None else remote_model(remote)
-        return FallbackModel(remote_model(remote), own)
-    return remote_model(remote)
+    directory = answering(settings)
+    own = Engine(directory, engine_settings(settings, cache)) if directory else None
+    if settings.remote.url is None:
+        return own
+    remote = remote_model(settings.remote)
+    return FallbackModel(remote, own) if own is not None else remote
 
 
 def engine_settings(settings: LlmSettings, cache: Path) -> EngineSettings:

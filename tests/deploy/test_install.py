@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import subprocess
 import tomllib
@@ -80,10 +81,23 @@ def test_dry_run_changes_nothing_and_says_what_it_would_do(tmp_path: Path) -> No
     assert contents(tmp_path) == set()
     assert f"would run: install -D -m 0644 deploy/mimo-voice.service {tmp_path}" in done.stdout
     assert "models fetch --language en" in done.stdout
+    assert "models build smollm2 --yes" in done.stdout
     for script in ("install", "uninstall"):
         real = call(script, "--dry-run")
         assert real.returncode == 0, real.stderr
         assert "nothing was changed" in real.stdout
+
+
+@pytest.mark.parametrize(
+    ("model", "built"),
+    [("smollm2", ["smollm2"]), ("mimo-7b", ["smollm2", "mimo-7b"]), ("none", [])],
+)
+def test_the_language_model_is_a_choice(tmp_path: Path, model: str, built: list[str]) -> None:
+    done = call("install", "--dry-run", "--root", tmp_path, "--model", model)
+    assert re.findall(r"models build (\S+) --yes", done.stdout) == built
+    install(tmp_path, "--model", model)
+    config = tomllib.loads((tmp_path / "etc/mimo-voice/assistant.toml").read_text())
+    assert config.get("llm", {}).get("model", "auto") == ("none" if model == "none" else "auto")
 
 
 def test_uninstall_keeps_what_is_yours(tmp_path: Path) -> None:
@@ -114,6 +128,7 @@ def test_purge_asks_first(
     [
         (["--lnaguage", "it"], "unknown option --lnaguage"),
         (["--language"], "--language needs a value"),
+        (["--model", "gpt", "--dry-run"], "smollm2, mimo-7b or none"),
         (["--language", "Italian", "--dry-run"], "two-letter code"),
     ],
 )

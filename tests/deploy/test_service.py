@@ -37,6 +37,14 @@ def test_systemd_of_debian_12_knows_every_setting() -> None:
     assert complaints == []
 
 
+def test_a_large_language_model_fits_under_the_limit() -> None:
+    """On the smallest machine it is meant for, of 8 GB."""
+    limit = re.search(r"^MemoryMax=(\d+)%$", UNIT.read_text(), re.MULTILINE)
+    assert limit is not None
+    assert int(limit[1]) / 100 * 8e9 >= 6.5e9
+    assert "MemoryHigh=" not in UNIT.read_text(), "it would throttle the model's mapped files"
+
+
 @pytest.fixture
 def backoff(tmp_path: Path) -> Backoff:
     return Backoff(tmp_path)
