@@ -65,7 +65,11 @@ def command(
             if verbose:
                 display(event)
 
+        # A large model takes its time to load; nothing is shown where nobody watches.
+        waiting = Console(stderr=True).status("thinking")
+
         def speak(piece: str) -> None:
+            waiting.stop()
             if not verbose:  # else it would be torn by what goes on meanwhile
                 typer.echo(piece, nl=False)
 
@@ -83,9 +87,11 @@ def command(
                     turn = uuid.uuid4().hex[:8]
                     heard = Transcript(sentence, final=True)
                     observe(Heard(turn, utterance.source, time.monotonic(), heard))
+                    waiting.start()
                     response = await mind.responder.respond(
                         utterance, conversation, turn=turn, observe=observe, speak=speak
                     )
+                    waiting.stop()
                     observe(TurnEnded(turn, utterance.source, time.monotonic()))
                     typer.echo(response.reply if verbose else "")
                     failed = any(

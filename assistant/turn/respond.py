@@ -206,10 +206,9 @@ class Responder:
 
         May be cancelled at any time.
         """
-        planner = self._thinker.ready if self._thinker is not None else None
-        if planner is not None:
+        if self._thinker is not None and (planner := self._thinker.ready) is not None:
             history = conversation.history(time.monotonic())
-            await planner.ahead(partial, self._registry.home(), history)
+            await planner.ahead(partial, self._thinker.home(self._registry.home()), history)
 
     async def _understand(self, here: _Turn, began: float) -> _Ended:
         """Ask the templates and the model in the order that is set, until one knows."""
@@ -220,10 +219,9 @@ class Responder:
             if self._is_sure(plan):
                 return await self._carry_out(here, plan, began)
             here.stage("understand", began)
-        planner = await self._thinker.planner() if self._thinker is not None else None
         excuse: Plan | None = None
-        if planner is not None:
-            ended = await self._think(here, planner)
+        if self._thinker is not None and (planner := await self._thinker.planner()) is not None:
+            ended = await self._think(here, planner, self._thinker.home(here.home))
             if ended.outcomes or here.reply.text or here.interrupted.is_set():
                 return ended
             excuse = ended.plan if ended.plan.kind is PlanKind.REFUSE else None
@@ -281,7 +279,7 @@ class Responder:
         await self._tell(here, plan, outcomes)
         return _Ended(plan, outcomes)
 
-    async def _think(self, here: _Turn, planner: Planner) -> _Ended:
+    async def _think(self, here: _Turn, planner: Planner, home: Home) -> _Ended:
         """Have the model plan: do and say what it wants as it comes, then tell what came of it.
 
         A bare excuse, before which there was nothing, is left to be said by the caller.
@@ -292,7 +290,7 @@ class Responder:
         history = here.conversation.history(began)
 
         async def follow() -> None:
-            async with aclosing(planner.plan(here.utterance, here.home, history)) as coming:
+            async with aclosing(planner.plan(here.utterance, home, history)) as coming:
                 async for event in coming:
                     events.append(event)
                     match event:

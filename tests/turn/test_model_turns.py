@@ -409,6 +409,37 @@ async def test_the_model_reads_the_home_anew_when_that_has_changed(
     await asyncio.gather(running, return_exceptions=True)
 
 
+async def test_a_home_that_is_being_read_is_known_as_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(thinking, "QUIET", 0.01)
+    begun, free = asyncio.Event(), asyncio.Event()
+
+    class Slow(Model):
+        async def prepare(self, messages: Sequence[Message], *, keep: bool = False) -> None:
+            await super().prepare(messages, keep=keep)
+            if len(self.read) == 2:
+                begun.set()
+                await free.wait()
+
+    model = Slow(saying("Fine."), saying("Fine."))
+    talk = Talk(model)
+    running = asyncio.create_task(talk.thinker.run())
+    await until(lambda: talk.thinker.ready is not None)
+    talk.registry.remove("light.sofa")
+    talk.registry.report("light.leo", {"on": True, "brightness": 37})
+    await begun.wait()
+    assert (await talk.say("what about leo's night light")).reply == "Fine."
+    assert model.asked[-1].messages[0] == model.read[0][0]
+    assert "37" in model.asked[-1].messages[-1].content, "the states are those of now"
+    free.set()
+    await until(lambda: talk.thinker.home(talk.registry.home()) == talk.registry.home())
+    await talk.say("what about leo's night light")
+    assert model.asked[-1].messages[0] == model.read[1][0] != model.read[0][0]
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
 async def test_the_model_words_what_came_of_a_command() -> None:
     model = Model(saying("The sofa ", "is dark now."))
     talk = Talk(model, ways=Ways(style="model"))
