@@ -266,7 +266,7 @@ class LlmSettings(Section):
     next; 0: never."""
     thinking: Annotated[int, Field(ge=0, le=4096)] = 0
     """Tokens it may think before it answers, never spoken; 0: it answers at once."""
-    first_deadline: Annotated[float, Field(gt=0, le=600)] = 10.0
+    first_deadline: Annotated[float, Field(gt=0, le=600)] = 15.0
     """Seconds until its first action or word; after that it is excused."""
     deadline: Annotated[float, Field(gt=0, le=600)] = 40.0
     """Seconds until its last word."""
