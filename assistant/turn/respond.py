@@ -208,7 +208,7 @@ class Responder:
         """
         if self._thinker is not None and (planner := self._thinker.ready) is not None:
             history = conversation.history(time.monotonic())
-            await planner.ahead(partial, self._thinker.home(self._registry.home()), history)
+            await planner.ahead(partial, self._registry.home(), history)
 
     async def _understand(self, here: _Turn, began: float) -> _Ended:
         """Ask the templates and the model in the order that is set, until one knows."""
@@ -221,7 +221,7 @@ class Responder:
             here.stage("understand", began)
         excuse: Plan | None = None
         if self._thinker is not None and (planner := await self._thinker.planner()) is not None:
-            ended = await self._think(here, planner, self._thinker.home(here.home))
+            ended = await self._think(here, planner)
             if ended.outcomes or here.reply.text or here.interrupted.is_set():
                 return ended
             excuse = ended.plan if ended.plan.kind is PlanKind.REFUSE else None
@@ -279,7 +279,7 @@ class Responder:
         await self._tell(here, plan, outcomes)
         return _Ended(plan, outcomes)
 
-    async def _think(self, here: _Turn, planner: Planner, home: Home) -> _Ended:
+    async def _think(self, here: _Turn, planner: Planner) -> _Ended:
         """Have the model plan: do and say what it wants as it comes, then tell what came of it.
 
         A bare excuse, before which there was nothing, is left to be said by the caller.
@@ -290,7 +290,7 @@ class Responder:
         history = here.conversation.history(began)
 
         async def follow() -> None:
-            async with aclosing(planner.plan(here.utterance, home, history)) as coming:
+            async with aclosing(planner.plan(here.utterance, here.home, history)) as coming:
                 async for event in coming:
                     events.append(event)
                     match event:

@@ -6,8 +6,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
-from types import MappingProxyType
 from typing import Final
 
 from assistant.config import Settings
@@ -60,7 +58,6 @@ class Thinker:
         self._settings = settings
         self._planner: Planner | None = None
         self._model: LanguageModel | None = None
-        self._home: Home | None = None
         self._runs = False
         self._tried = False
         self._opening = asyncio.Lock()
@@ -79,20 +76,6 @@ class Thinker:
     def ready(self) -> Planner | None:
         """The planner, if it can answer now."""
         return self._planner
-
-    def home(self, home: Home) -> Home:
-        """`home` as the model knows it: as it last read it, in the states of now.
-
-        Reading a changed home takes a large model longer than anybody waits for an answer.
-        """
-        read = self._home
-        if not self._runs or read is None or read.revision == home.revision:
-            return home
-        devices = {
-            device_id: home.devices.get(device_id, replace(device, available=False))
-            for device_id, device in read.devices.items()
-        }
-        return replace(read, devices=MappingProxyType(devices), timers=home.timers)
 
     async def planner(self) -> Planner | None:
         """The planner, if there is one: now, or after waiting for it (see the class)."""
@@ -118,7 +101,7 @@ class Thinker:
             while planner is not None:
                 home = await self._changed_from(read)
                 await self._read(planner, home)
-                read, self._home = home.revision, home
+                read = home.revision
                 self._planner, self._tried = planner, True
         finally:
             self._runs, self._tried = False, True

@@ -416,11 +416,14 @@ async def test_a_home_that_is_being_read_is_known_as_it_was(
     begun, free = asyncio.Event(), asyncio.Event()
 
     class Slow(Model):
+        done = 0
+
         async def prepare(self, messages: Sequence[Message], *, keep: bool = False) -> None:
             await super().prepare(messages, keep=keep)
             if len(self.read) == 2:
                 begun.set()
                 await free.wait()
+            self.done += 1
 
     model = Slow(saying("Fine."), saying("Fine."))
     talk = Talk(model)
@@ -433,7 +436,7 @@ async def test_a_home_that_is_being_read_is_known_as_it_was(
     assert model.asked[-1].messages[0] == model.read[0][0]
     assert "37" in model.asked[-1].messages[-1].content, "the states are those of now"
     free.set()
-    await until(lambda: talk.thinker.home(talk.registry.home()) == talk.registry.home())
+    await until(lambda: model.done == 2)
     await talk.say("what about leo's night light")
     assert model.asked[-1].messages[0] == model.read[1][0] != model.read[0][0]
     running.cancel()
