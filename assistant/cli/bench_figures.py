@@ -96,7 +96,7 @@ def _parts(decoder: Measured, acceptance: float, tell: Callable[[str], None]) ->
     for tokens in _PREFILLED:
         if tokens < decoder.context:
             tell(f"reading {tokens} tokens")
-            rate = tokens / prefill_time(decoder, tokens)
+            rate = tokens / prefill_time(decoder, tokens, repeat=3 if tokens < 256 else 1)
             yield Figure(f"prefill_{tokens}", rate, f"read {tokens} tokens", f"{rate:.1f} tokens/s")
     tell("single passes")
     passes = pass_times(decoder, _PASSES)

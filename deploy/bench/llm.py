@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from genai_model import write_genai_model
 from random_gguf import write_random_gguf
 from rich.console import Console
 from rich.progress import Progress
@@ -116,7 +117,9 @@ def main() -> None:
         folder = options.folder / f"{label}-block{block}"
         _weights(console, folder, architecture, Quantisation(block=block))
         shape = [options.shape, str(architecture.layers), str(block)]
-        commands[f"ours {block}"] = [*ours, str(folder), *shape, *common, str(options.spinning)]
+        for spinning in options.spinning:
+            name = f"ours {block}" + " spinning" * spinning
+            commands[name] = [*ours, str(folder), *shape, *common, str(spinning)]
     if options.llama_python:
         file = options.folder / f"{label}.gguf"
         _gguf(console, file, architecture)
@@ -124,7 +127,20 @@ def main() -> None:
         width = str(architecture.vocabulary)
         commands["llama.cpp"] = [options.llama_python, script, str(file), *common, width]
     if options.genai_python:
-        raise SystemExit("genai: not yet")
+        script, width = str(HERE / "engine_genai.py"), str(architecture.vocabulary)
+        for block in options.block:
+            folder = options.folder / f"{label}-block{block}"
+            write_genai_model(
+                folder,
+                architecture,
+                threads=options.threads,
+                context=options.context,
+                spinning=options.spinning == [1],
+            )
+            context = str(options.context)
+            commands[f"genai {block}"] = [
+                options.genai_python, script, str(folder), context, width,
+            ]  # fmt: skip
     with ExitStack() as stack:
         engines = []
         for name, command in commands.items():
@@ -157,6 +173,8 @@ def _measure(console: Console, engines: Sequence[Process], options: argparse.Nam
     timings: Timings = {engine.name: defaultdict(list) for engine in engines}
     with Progress(console=console, transient=True, refresh_per_second=1) as progress:
         for number in progress.track(range(options.rounds + 1), description="measuring"):
+            if not console.is_terminal:
+                console.print(f"round {number} of {options.rounds}")
             for task in tasks:
                 turn = number % len(engines)
                 for engine in [*engines[turn:], *engines[:turn]]:
@@ -263,7 +281,14 @@ def _options() -> argparse.Namespace:
     add("--block", type=int, nargs="*", choices=(32, 64, 128), default=[128, 64])
     add("--threads", type=int, default=2)
     add("--context", type=int, default=1024)
-    add("--spinning", type=int, choices=(0, 1), default=0, help="let our threads wait busily")
+    add(
+        "--spinning",
+        type=int,
+        nargs="*",
+        choices=(0, 1),
+        default=[0],
+        help="1: our threads wait busily; 0 1: both ways",
+    )
     add("--rounds", type=int, default=5)
     add("--prompt", type=int, default=64, help="tokens before those that are decoded")
     add("--prefill", type=int, nargs="*", default=[64, 128, 512])
