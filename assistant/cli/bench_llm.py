@@ -118,18 +118,12 @@ def command(
 
 @contextmanager
 def _installed(directory: ModelDirectory) -> Iterator[Subject]:
-    from tokenizers import Tokenizer
-
     from assistant.cli.bench_figures import Subject
     from assistant.cli.bench_turn import turns, virtual_home
-    from assistant.llm.chat import ChatTemplate
-    from assistant.llm.directory import TEMPLATE, TOKENIZER
+    from assistant.llm.texts import read_template, read_tokenizer
 
-    tokenizer = Tokenizer.from_file(str(directory.folder / TOKENIZER))
-    bos, eos = directory.bos, directory.eos[0]
-    begin = None if bos is None else tokenizer.id_to_token(bos)
-    source = (directory.folder / TEMPLATE).read_text(encoding="utf-8")
-    template = ChatTemplate(source, bos=begin or "", eos=tokenizer.id_to_token(eos) or "")
+    tokenizer = read_tokenizer(directory)
+    template = read_template(directory, tokenizer)
     yield Subject(directory, tokenizer, template, turns(virtual_home()), trained=True)
 
 

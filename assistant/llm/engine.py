@@ -25,12 +25,11 @@ from typing import Final, ParamSpec, TypeVar
 import numpy as np
 from tokenizers import Tokenizer
 
-from assistant.errors import LlmError, ModelError
+from assistant.errors import LlmError
 from assistant.llm import memory
-from assistant.llm.architecture import Family
-from assistant.llm.chat import ChatTemplate, encode, static_prefix
+from assistant.llm.chat import THOUGHT_END, encode, static_prefix
 from assistant.llm.decoder import Cancelled, Decoder, Floats, Runtime
-from assistant.llm.directory import TEMPLATE, TOKENIZER, ModelDirectory
+from assistant.llm.directory import TEMPLATE, ModelDirectory
 from assistant.llm.drafting import Acceptance, Costs, Drafting
 from assistant.llm.generate import Step, generate
 from assistant.llm.grammar import Grammars, Matcher
@@ -38,6 +37,7 @@ from assistant.llm.model import Finish, Message, Piece, Query, Sampling
 from assistant.llm.prefix import PrefixStore, key
 from assistant.llm.sampling import Chooser
 from assistant.llm.text import THINK, THINK_END, StopTexts, TextStream, ThinkFilter
+from assistant.llm.texts import read_template, read_tokenizer
 
 _log = logging.getLogger(__name__)
 
@@ -69,8 +69,8 @@ class _Loaded:
     def __init__(self, directory: ModelDirectory, runtime: Runtime) -> None:
         memory.check(directory, runtime.context)
         started = time.monotonic()
-        self.tokenizer = _tokenizer(directory)
-        self.template = _template(directory, self.tokenizer)
+        self.tokenizer = read_tokenizer(directory)
+        self.template = read_template(directory, self.tokenizer)
         self.decoder = Decoder(directory, runtime)
         width = directory.architecture.vocabulary
         self.grammars = Grammars(self.tokenizer, width, directory.eos)
@@ -329,7 +329,7 @@ class Engine:
                 raise Cancelled("given up")
             if THINK_END in text:
                 return thought
-        return thought + _encoded(model.tokenizer, f"\n{THINK_END}\n\n")
+        return thought + _encoded(model.tokenizer, THOUGHT_END)
 
     def _steps(
         self,
@@ -413,28 +413,3 @@ def _shared(first: Sequence[int], second: Sequence[int]) -> int:
 def _encoded(tokenizer: Tokenizer, text: str) -> list[int]:
     tokens: list[int] = tokenizer.encode(text, add_special_tokens=False).ids
     return tokens
-
-
-def _tokenizer(directory: ModelDirectory) -> Tokenizer:
-    path = directory.folder / TOKENIZER
-    try:
-        return Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises no more specific one
-        raise ModelError(
-            f"{path} can't be read: {error}; build it anew with: assistant models build"
-        ) from error
-
-
-def _template(directory: ModelDirectory, tokenizer: Tokenizer) -> ChatTemplate:
-    path = directory.folder / TEMPLATE
-    try:
-        source = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelError(
-            f"{path} can't be read: {error}; build it anew with: assistant models build"
-        ) from error
-    ends = [directory.bos, directory.eos[0]]
-    bos, eos = ("" if end is None else tokenizer.id_to_token(end) or "" for end in ends)
-    # MiMo was trained to think before it answers, whether its template says so or not.
-    thinks = True if directory.architecture.family is Family.MIMO else None
-    return ChatTemplate(source, bos=bos, eos=eos, thinks=thinks)

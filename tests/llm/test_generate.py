@@ -21,8 +21,8 @@ from assistant.llm.grammar import Grammars
 from assistant.llm.model import GREEDY, Finish, Sampling
 from assistant.llm.quantisation import Quantisation
 from assistant.llm.sampling import Chooser
+from assistant.llm.texts import read_tokenizer
 from tests.llm.fake import build_tiny
-from tests.llm.tokens import tokenizer_of
 
 CONTEXT = 256
 QUANTISATIONS = {
@@ -60,7 +60,7 @@ def decoder(directory: ModelDirectory) -> Decoder:
 def grammars(directory: ModelDirectory) -> Grammars:
     """Grammars of its tokenizer."""
     width = directory.architecture.vocabulary
-    return Grammars(tokenizer_of(directory), width, directory.eos)
+    return Grammars(read_tokenizer(directory), width, directory.eos)
 
 
 class Oracle:
@@ -168,7 +168,7 @@ def test_what_the_grammar_forces_takes_no_pass_of_its_own(
 ) -> None:
     answer, finish, passes, _ = _generated(decoder, [65, 66], grammars=grammars, limit=120)
     assert finish is Finish.STOP
-    text = tokenizer_of(decoder.directory).decode(answer)
+    text = read_tokenizer(decoder.directory).decode(answer)
     assert text.startswith('{"do":"')
     assert text.endswith("}")
     assert passes < len(answer) / 2

@@ -28,8 +28,8 @@ from assistant.llm.measure.speed import (
 )
 from assistant.llm.measure.untrained import made_up_tokenizer, untrained
 from assistant.llm.shapes import write_random
+from assistant.llm.texts import read_tokenizer
 from tests.llm.fake import build_tiny
-from tests.llm.tokens import tokenizer_of
 
 SCHEMA = {
     "type": "object",
@@ -70,7 +70,7 @@ def decoder(directory: ModelDirectory) -> Measured:
 def grammar(directory: ModelDirectory) -> Grammar:
     """The grammar of SCHEMA in its tokens."""
     width = directory.architecture.vocabulary
-    return Grammars(tokenizer_of(directory), width, directory.eos).compile(SCHEMA)
+    return Grammars(read_tokenizer(directory), width, directory.eos).compile(SCHEMA)
 
 
 def played(
@@ -95,8 +95,8 @@ def played(
 def test_a_scripted_answer_comes_out_as_scripted(
     decoder: Measured, directory: ModelDirectory, grammar: Grammar, acceptance: float
 ) -> None:
-    answer = scripted(tokenizer_of(directory), grammar, ANSWER)
-    assert tokenizer_of(directory).decode(list(answer)) == ANSWER
+    answer = scripted(read_tokenizer(directory), grammar, ANSWER)
+    assert read_tokenizer(directory).decode(list(answer)) == ANSWER
     for tokens, rules in ((answer, grammar), (FREE, None)):
         steps = played(decoder, tokens, rules, acceptance)
         assert steps[-1].tokens == tuple(tokens)
@@ -115,7 +115,7 @@ def test_guesses_that_are_right_halve_the_passes(decoder: Measured) -> None:
 def test_what_the_grammar_forces_costs_no_passes(
     decoder: Measured, directory: ModelDirectory, grammar: Grammar
 ) -> None:
-    answer = scripted(tokenizer_of(directory), grammar, ANSWER)
+    answer = scripted(read_tokenizer(directory), grammar, ANSWER)
     passes = played(decoder, answer, grammar, 0.0)[-1].passes
     assert passes < len(answer) / 2
 
@@ -125,7 +125,7 @@ def test_a_script_that_the_grammar_forbids_is_refused(
     directory: ModelDirectory, grammar: Grammar, wrong: str
 ) -> None:
     with pytest.raises(LlmError, match="grammar"):
-        scripted(tokenizer_of(directory), grammar, wrong)
+        scripted(read_tokenizer(directory), grammar, wrong)
 
 
 def test_a_restored_prefix_goes_on_as_the_computed_one(decoder: Measured) -> None:
@@ -176,7 +176,7 @@ def test_a_model_without_mtp_has_no_guesses_to_time(tmp_path: Path) -> None:
 
 
 def test_every_token_of_an_answer_has_its_mask(directory: ModelDirectory, grammar: Grammar) -> None:
-    answer = scripted(tokenizer_of(directory), grammar, ANSWER)
+    answer = scripted(read_tokenizer(directory), grammar, ANSWER)
     assert len(mask_times([(grammar, answer)], repeat=3)) == 3 * len(answer)
 
 

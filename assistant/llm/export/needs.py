@@ -17,6 +17,7 @@ from assistant.llm.checkpoint.contract import Checkpoint
 from assistant.llm.export.quantise import quantise
 from assistant.llm.export.sources import needed_shards
 from assistant.llm.layout import Stored, file_sizes
+from assistant.llm.memory import available
 from assistant.llm.quantisation import Quantisation
 
 MEMORY: Final = 448 << 20
@@ -84,7 +85,7 @@ def needs_of(
         held=held,
         held_free=None if same else shutil.disk_usage(_existing(checkpoint.folder)).free,
         memory=MEMORY,
-        memory_free=_memory_free(),
+        memory_free=available(),
         seconds=seconds,
     )
 
@@ -126,12 +127,3 @@ def _existing(folder: Path) -> Path:
     while not folder.exists():
         folder = folder.parent
     return folder
-
-
-def _memory_free() -> int | None:
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    found = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
-    return int(found[0]) << 10 if found else None

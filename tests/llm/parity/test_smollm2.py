@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from tokenizers import Tokenizer
 
 from assistant.llm.checkpoint.contract import Checkpoint
 from assistant.llm.decoder import Decoder, Runtime
 from assistant.llm.layout import layout
 from assistant.llm.sources import find_source, suited
+from assistant.llm.texts import read_tokenizer
 from tests.llm.parity.reference import Arrays, Reference
 from tests.support.smollm2 import NAME, smollm2
 
@@ -55,7 +55,7 @@ def _weights(checkpoint: Checkpoint) -> Arrays:
 
 def test_top_tokens_are_those_of_the_dequantised_weights(gguf: Checkpoint) -> None:
     directory = smollm2()
-    tokenizer = Tokenizer.from_file(str(directory.folder / "tokenizer.json"))
+    tokenizer = read_tokenizer(directory)
     tokens = tokenizer.encode(" ".join(TEXT.split()), add_special_tokens=False).ids[:230]
     assert len(tokens) == 230
     expected = Reference(gguf.architecture, _weights(gguf)).logits(tokens).argmax(axis=1)
