@@ -10,11 +10,13 @@ in order, so it follows one position behind; pairs are kept until their token is
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import math
+import mmap
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -77,7 +79,7 @@ class _Layers:
         self.binding = self.session.io_binding()
         names = [i.name.removeprefix("past_") for i in self.session.get_inputs()]
         names = [name for name in names if name.startswith(("key_", "value_"))]
-        self.caches: list[Floats] = [np.zeros(shape, np.float32) for _ in names]
+        self.caches = [_untouched(shape) for _ in names]
         for name, array in zip(names, self.caches, strict=True):
             where = ("cpu", 0, np.float32, array.shape, array.ctypes.data)
             self.binding.bind_input(f"past_{name}", *where)
@@ -249,7 +251,7 @@ class Decoder:
             result: Floats = self._matrices[part].run(None, {"normed": normed}, self._options)[0]
         return result
 
-    @contextmanager
+    @contextlib.contextmanager
     def _cancellable(self) -> Iterator[None]:
         if self._cancelled.is_set():
             raise Cancelled("given up")
@@ -259,6 +261,18 @@ class Decoder:
             if self._cancelled.is_set():
                 raise Cancelled("given up") from error
             raise LlmError(f"{self.directory.name} failed: {error}") from error
+
+
+def _untouched(shape: tuple[int, ...]) -> Floats:
+    """Zeros that take memory page by page as they are written to.
+
+    numpy asks for huge pages: a token in the cache of each head would take 2 MB of each.
+    """
+    size = 4 * math.prod(shape)
+    memory = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with contextlib.suppress(OSError):  # a kernel without huge pages
+        memory.madvise(mmap.MADV_NOHUGEPAGE)
+    return np.frombuffer(memory, np.float32).reshape(shape)
 
 
 def _load(folder: Path, part: Part, runtime: Runtime) -> Any:
