@@ -118,7 +118,7 @@ def main() -> None:
         _weights(console, folder, architecture, Quantisation(block=block))
         shape = [options.shape, str(architecture.layers), str(block)]
         for spinning in options.spinning:
-            name = f"ours {block}" + " spinning" * spinning
+            name = f"ours {block}" + " sleeping" * (1 - spinning)
             commands[name] = [*ours, str(folder), *shape, *common, str(spinning)]
     if options.llama_python:
         file = options.folder / f"{label}.gguf"
@@ -286,8 +286,8 @@ def _options() -> argparse.Namespace:
         type=int,
         nargs="*",
         choices=(0, 1),
-        default=[0],
-        help="1: our threads wait busily; 0 1: both ways",
+        default=[1],
+        help="0: our threads sleep whenever they wait; 0 1: both ways",
     )
     add("--rounds", type=int, default=5)
     add("--prompt", type=int, default=64, help="tokens before those that are decoded")
