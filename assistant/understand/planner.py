@@ -200,6 +200,7 @@ class Planner:
         )
         judge = _Judge(self._model.weak, self._settings, asked.mentions, home, self._vocabulary)
         unsure: list[Action] = []
+        planned_so_far: list[Action] = []
         logprob, chosen, came, of_use, finish = 0.0, 0, False, False, None
         try:
             query = Query(
@@ -229,6 +230,9 @@ class Planner:
                             case action:
                                 logprob, chosen = 0.0, 0
                                 action = _placed(action, utterance)
+                                if action in planned_so_far:
+                                    continue  # small models repeat themselves
+                                planned_so_far.append(action)
                                 if judge.lets(action, confidence):
                                     of_use = True
                                     yield Acting(action, confidence)

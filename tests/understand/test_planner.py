@@ -127,6 +127,14 @@ async def test_actions_leave_as_soon_as_each_is_complete(villa: Home) -> None:
     assert came["set_brightness"] <= text.index("},{") + 4
 
 
+@pytest.mark.parametrize("probability", [0.99, 0.001])
+async def test_what_a_model_repeats_is_planned_once(villa: Home, probability: float) -> None:
+    steps = pieces(act(SOFA, TV, SOFA, SOFA), probability)
+    said = "dim the sofa lamp to forty and turn off the tv"
+    plan = planned(await events_of(said, villa, steps, weak=True, confidence=0.6))
+    assert list(plan.actions) == [SOFA_DONE, TV_DONE]
+
+
 async def test_an_action_is_as_sure_as_the_model_was_of_all_of_it(villa: Home) -> None:
     text = act(SOFA, TV)
     first = text.index("},{") + 1
