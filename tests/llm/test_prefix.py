@@ -5,6 +5,7 @@ import os
 import resource
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -229,20 +230,26 @@ def test_the_disk_is_not_filled(
     assert store.load(KEY) is None
 
 
-@pytest.fixture
+@contextmanager
 def small_files() -> Iterator[None]:
-    """No file may grow beyond 8 kB: writing fails in the middle, as on a full disk."""
+    """No file may grow beyond 8 kB: writing fails in the middle, as on a full disk.
+
+    Not a fixture: the limit holds for the file that pytest's own output may be sent to as well.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (8192, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@pytest.mark.usefixtures("small_files")
 def test_writing_that_fails_leaves_nothing_behind(
     store: PrefixStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert not store.save(KEY, some())
+    with small_files():
+        saved = store.save(KEY, some())
+    assert not saved
     assert "can't be kept" in caplog.text
     assert list((tmp_path / "cache" / "prefix").iterdir()) == []
 
