@@ -1,4 +1,4 @@
-"""What the things of a home are called, in every form people say it, as lists for hassil."""
+"""What the things of a home are called, in every form people say it, as lists of names."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-
-from hassil.intents import SlotList, TextSlotList
+from typing import Final
 
 from assistant.home.model import DeviceType, Home
 from assistant.understand.language import Language
+from assistant.understand.lattice import Trie, put
 from assistant.understand.normal import squeeze
+from assistant.understand.reading import Entry, Listing
+from assistant.understand.words import spoken
 
 _TRAILING_NUMBER = re.compile(r" \d+$")
 
@@ -21,11 +23,17 @@ class Names:
     """The names of one home in one language.
 
     `ids` maps the slots `name`, `area` and `floor`, and the spoken form, to the ids meant.
-    `lists` are hassil's: `area`, `floor`, `any_name`, and `TYPE_name` for each type of device.
+    `lists` are `area`, `floor`, `any_name`, `timer_name`, and `TYPE_name` for each type of device.
     """
 
     ids: Mapping[str, Mapping[str, tuple[str, ...]]]
-    lists: Mapping[str, SlotList]
+    lists: Mapping[str, Listing]
+
+
+NAME_LISTS: Final = frozenset(
+    {"area", "floor", "any_name", "timer_name", *(f"{kind}_name" for kind in DeviceType)}
+)
+"""The lists that hold what the home calls things: sentences may use them without having them."""
 
 
 def names_of(home: Home, language: Language) -> Names:
@@ -58,24 +66,31 @@ def names_of(home: Home, language: Language) -> Names:
     floors = _place_names(
         [(f.id, (f.name, *f.aliases)) for f in home.floors], language.floor_forms, language
     )
-    lists: dict[str, SlotList] = {
-        "area": _list("area", dict.fromkeys(areas, True)),
-        "floor": _list("floor", dict.fromkeys(floors, True)),
-        "any_name": _list("any_name", everything),
+    links = frozenset(language.links)
+    lists = {
+        "area": listing(dict.fromkeys(areas, True)),
+        "floor": listing(dict.fromkeys(floors, True)),
+        "any_name": listing(everything, links),
     }
     for kind in DeviceType:
-        lists[f"{kind}_name"] = _list(f"{kind}_name", by_type.get(kind, {}))
+        lists[f"{kind}_name"] = listing(by_type.get(kind, {}), links)
     return Names(
         {"name": {k: tuple(v) for k, v in devices.items()}, "area": areas, "floor": floors}, lists
     )
 
 
-def _list(name: str, forms: Mapping[str, bool]) -> TextSlotList:
-    return TextSlotList.from_tuples(
-        ((form + " ", form, {}, {"exact": exact}) for form, exact in forms.items()),
-        allow_template=False,
-        name=name,
-    )
+def listing(forms: Mapping[str, bool], skips: frozenset[str] = frozenset()) -> Listing:
+    """The list of `forms`, each with whether it is exact. Of `skips`, words may be said or not."""
+    trie: Trie = {}
+    for form, exact in forms.items():
+        words = spoken(form)
+        if not words:
+            continue
+        put(trie, words, Entry(form, exact))
+        bare = [word for word in words if word not in skips]
+        if 1 < len(bare) < len(words):
+            put(trie, bare, Entry(form, exact=False))
+    return Listing(trie, skips)
 
 
 def _without_articles(name: str, language: Language) -> str:
@@ -91,21 +106,7 @@ def _loose_forms(name: str, area_names: Iterable[str], language: Language) -> se
     for area in area_names:
         if name.startswith(area + " ") and len(name.split()) - len(area.split()) >= 2:
             forms.add(name[len(area) + 1 :])
-    forms |= {other for form in forms for other in language.numbers_of(form)}
-    return forms | {other for form in forms for other in _linked(form, language)}
-
-
-def _linked(name: str, language: Language) -> set[str]:
-    """`name` without the words that link its parts, and with one where it has none."""
-    words = name.split()
-    bare = [w for w in words if w not in language.links]
-    if len(bare) < len(words):
-        return {" ".join(bare)} if len(bare) > 1 else set()
-    return {
-        " ".join([*words[:place], link, *words[place:]])
-        for place in range(1, len(words))
-        for link in language.links
-    }
+    return forms | {other for form in forms for other in language.numbers_of(form)}
 
 
 def _list_forms(name: str, language: Language) -> set[str]:

@@ -1,7 +1,8 @@
 """The template path: whole sentences matched against the skills' templates, then their handlers.
 
-hassil (Apache-2.0) does the matching: its sentence format is what people who write custom
-sentences know already, and it needs no model and a few milliseconds. Only sentences that match
+hassil's sentence format is what people who write custom sentences know already; the matching is
+our own (`assistant.understand.automaton`), a tenth of hassil's time and able to allow for what a
+recogniser mistook. Only sentences that match
 from the first word to the last count, so a word like "not" that no template foresees leaves the
 sentence not understood rather than turned into its opposite.
 """
@@ -11,23 +12,22 @@ from __future__ import annotations
 import gc
 import itertools
 import logging
-import re
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-
-from hassil.intents import Intents, SlotList, TextSlotList
-from hassil.recognize import RecognizeResult, recognize_all
 
 from assistant.home.model import Home
 from assistant.plan import Plan, PlanKind, Speech, Utterance
 from assistant.skill import Request, Skill, Skills
-from assistant.understand.compile import compile_intents, warm
+from assistant.understand.compile import Grammar, compile_sentences
 from assistant.understand.language import Language, load_language
+from assistant.understand.lattice import Lattice, exactly
 from assistant.understand.mood import is_question, without_politeness
-from assistant.understand.names import Names, names_of
+from assistant.understand.names import Names, listing, names_of
 from assistant.understand.normal import fold, squeeze
+from assistant.understand.reading import Listing, Reading, read
+from assistant.understand.words import Word, words_of
 
 _log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class TemplateUnderstanding:
 
     def __init__(self, skills: Skills) -> None:
         self._skills = skills
-        self._intents: dict[str, Intents] = {}
+        self._grammars: dict[str, Grammar] = {}
         self._names: OrderedDict[tuple[str, str, int], Names] = OrderedDict()
 
     def understand(self, utterance: Utterance, home: Home, recent: tuple[str, ...] = ()) -> Plan:
@@ -106,8 +106,8 @@ class TemplateUnderstanding:
         than at the first utterance. Raises SkillError where a sentence is malformed.
         """
         data = load_language(language)
-        if first := language not in self._intents:
-            warm(self.intents(data))
+        if first := language not in self._grammars:
+            self.grammar(data)
         self.names(home, data)
         if first:
             # What is compiled stays as long as we do. Hundreds of thousands of objects, which
@@ -209,23 +209,28 @@ class TemplateUnderstanding:
         with more free text in it: "play X on the TV in the kitchen" must not become a song title.
         """
         names = self.names(home, language)
-        lists: dict[str, SlotList] = {**names.lists, "timer_name": _timer_names(home)}
+        words = words_of(folded)
+        listings: dict[str, Listing] = dict(names.lists)
+        listings["timer_name"] = _timer_names(home)
         if unknown_place:
             # Without the devices' names: this is about "the basement lights", and must be quick.
-            lists |= {name: TextSlotList(name=name, values=[]) for name in names.lists}
-            strange = _strange_places(text, folded, start, names, language)
+            strange = _strange_places(words, names, language)
             if not strange:
                 return None
-            lists |= {place: _strange_list(place, strange) for place in _PLACES}
+            places = listing(dict.fromkeys(strange, True))
+            listings = dict.fromkeys(_PLACES, places)
         fallback: tuple[Plan, _Candidate] | None = None
-        found = self._candidates(text, folded, start, lists, language)
+        lattice = exactly(words)
+        found = self._candidates(lattice, text[start:], listings, language)
         for candidate in sorted(found, key=lambda c: c.rank)[:_MOST_CANDIDATES]:
             if fallback is not None and candidate.free > fallback[1].free:
                 break
             if unknown_place:
                 place = next((candidate.slots[p] for p in _PLACES if p in candidate.slots), None)
-                if place not in strange.values():
+                if place is None:
                     continue
+                heard = strange[place]
+                place = text[start + heard[0].start : start + heard[-1].end]
                 return Plan(
                     PlanKind.REFUSE,
                     intent=candidate.intent,
@@ -242,26 +247,24 @@ class TemplateUnderstanding:
         return fallback[0] if fallback else None
 
     def _candidates(
-        self, text: str, folded: str, start: int, lists: dict[str, SlotList], language: Language
+        self, lattice: Lattice, text: str, listings: Mapping[str, Listing], language: Language
     ) -> Iterator[_Candidate]:
+        grammar = self.grammar(language)
+        everything = {**grammar.listings, **listings}
         seen = set()
-        intents = self.intents(language)
-        said = language.respell(folded)
-        for result in recognize_all(said, intents, slot_lists=lists, language=language.code):
-            skill_name, _, intent = result.intent.name.partition(".")
-            slots = _slots_of(result, text, folded, start)
-            key = (result.intent.name, tuple(sorted((k, str(v)) for k, v in slots.items())))
+        for reading in read(grammar.automaton, lattice, everything, language.numbers):
+            skill_name, _, intent = reading.accept.intent.partition(".")
+            slots = _slots_of(reading, lattice, text)
+            key = (reading.accept.intent, tuple(sorted((k, str(v)) for k, v in slots.items())))
             if key in seen:
                 continue
             seen.add(key)
-            free = [e for e in result.entities_list if e.is_wildcard]
-            inexact = sum((e.metadata or {}).get("exact") is False for e in result.entities_list)
-            kinds = "kind" in slots
+            free = [slot for slot in reading.slots if slot.free]
             rank = (
                 len(free),
-                sum(len(e.text) for e in free),
-                2 * inexact + kinds,
-                -result.text_chunks_matched,
+                sum(len(str(slots[slot.name])) for slot in free),
+                2 * sum(not slot.exact for slot in reading.slots) + ("kind" in slots),
+                -reading.fixed,
             )
             yield _Candidate(self._skills.skills[skill_name], intent, slots, rank)
 
@@ -299,6 +302,14 @@ class TemplateUnderstanding:
             speech = replace(speech, key=f"{candidate.skill.name}.{speech.key}")
         return replace(plan, intent=candidate.intent, skill=candidate.skill.name, speech=speech)
 
+    def grammar(self, language: Language) -> Grammar:
+        """The sentences of `language`, compiled once."""
+        if language.code not in self._grammars:
+            self._grammars[language.code] = compile_sentences(
+                self._skills.skills.values(), language
+            )
+        return self._grammars[language.code]
+
     def names(self, home: Home, language: Language) -> Names:
         """The names of `home`, built once for each revision of it."""
         key = (language.code, home.id, home.revision)
@@ -309,71 +320,39 @@ class TemplateUnderstanding:
         self._names.move_to_end(key)
         return self._names[key]
 
-    def intents(self, language: Language) -> Intents:
-        """All skills' sentences in `language`, compiled once."""
-        if language.code not in self._intents:
-            self._intents[language.code] = compile_intents(self._skills.skills.values(), language)
-        return self._intents[language.code]
 
-
-def _slots_of(result: RecognizeResult, text: str, folded: str, start: int) -> dict[str, Any]:
-    slots: dict[str, Any] = {}
-    for entity in result.entities_list:
-        value = entity.value
-        if entity.is_wildcard:
-            value = _as_written(entity.text, text, folded, start)
-        if isinstance(value, str) and not entity.is_wildcard:
-            value = value.strip()
-        slots[entity.name] = value
+def _slots_of(reading: Reading, lattice: Lattice, text: str) -> dict[str, Any]:
+    """The slots of `reading`; free text as it was spelt, with its capitals and accents."""
+    slots = dict(reading.accept.slots)
+    for slot in reading.slots:
+        value = slot.value
+        if slot.free:
+            first, last = lattice.words[slot.start], lattice.words[slot.end - 1]
+            value = text[first.start : last.end].strip(" .,;:!?")
+        slots[slot.name] = value
     return slots
 
 
-def _as_written(free: str, text: str, folded: str, start: int) -> str:
-    """Free text as it was spelt, with its capitals and accents.
-
-    Looked up by its words: hassil's own spans are off behind a number that was said in words.
-    """
-    words = r"\W+".join(re.escape(word) for word in squeeze(free).split())
-    found = re.search(rf"(?<!\w){words}(?!\w)", folded)
-    if found is None:
-        return free.strip()
-    return text[start + found.start() : start + found.end()].strip(" .,;:!?")
-
-
 def _strange_places(
-    text: str, folded: str, start: int, names: Names, language: Language
-) -> dict[str, str]:
-    """What may be the name of a place that this home lacks, and is nothing else: as matched, and
-    as written. Looked up in a list, they cost a fraction of what free text in their stead does.
-    """
+    words: Sequence[Word], names: Names, language: Language
+) -> dict[str, Sequence[Word]]:
+    """What may be the name of a place that this home lacks, and is nothing else."""
     known = {w for ids in names.ids.values() for name in ids for w in name.split()}
     ordinary = known | language.articles | language.dangling
-    words = folded.split()
     spans = [
         words[first : first + length]
         for length in range(1, _LONGEST_PLACE + 1)
         for first in range(len(words) - length + 1)
     ]
     return {
-        " ".join(span): _as_written(" ".join(span), text, folded, start)
+        " ".join(word.text for word in span): span
         for span in spans
-        if not ordinary & set(span)
+        if not ordinary & {word.text for word in span}
     }
 
 
-def _strange_list(name: str, strange: Mapping[str, str]) -> SlotList:
-    return TextSlotList.from_tuples(
-        ((said + " ", written) for said, written in strange.items()),
-        allow_template=False,
-        name=name,
-    )
-
-
-def _timer_names(home: Home) -> SlotList:
-    names = {squeeze(t.name) for t in home.timers if t.name}
-    return TextSlotList.from_tuples(
-        ((name + " ", name) for name in names), allow_template=False, name="timer_name"
-    )
+def _timer_names(home: Home) -> Listing:
+    return listing({squeeze(t.name): True for t in home.timers if t.name})
 
 
 def _not_understood(text: str) -> Plan:

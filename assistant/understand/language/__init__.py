@@ -7,8 +7,8 @@ A file holds, all of them in the plain spelling people use:
 `asking`       beginnings of questions, with their accents; what begins so is never carried out
 `articles`     words a name may be said with or without
 `plural`       pairs of regular expression and replacement that turn one number into the other
-`respelt`      pairs of regular expression and replacement that give folded number words back the
-               accents hassil spells them with; never changes the length
+`numbers`      `points`: words between a number and its decimals; `halves`: what adds one half;
+               `minus`: what precedes negative ones; `also`: further words for whole numbers
 `gender`       pairs of regular expression and form: the first that fits a folded name tells its
                form for `agreement` ("f": "Luce Cucina"); none fits: words stay as they are
 `agreement`    form -> pair of regular expression and replacement that put a word into it
@@ -39,6 +39,7 @@ import yaml
 
 from assistant.errors import SkillError
 from assistant.understand.normal import squeeze
+from assistant.understand.numbers import NumberWords
 
 _KEYS = frozenset(
     [
@@ -47,7 +48,7 @@ _KEYS = frozenset(
         "asking",
         "articles",
         "plural",
-        "respelt",
+        "numbers",
         "gender",
         "agreement",
         "several",
@@ -79,7 +80,7 @@ class Language:
     """The beginning of a question, in lower case, with its accents."""
     articles: frozenset[str]
     plural: tuple[tuple[re.Pattern[str], str], ...]
-    respelt: tuple[tuple[re.Pattern[str], str], ...]
+    numbers: NumberWords
     gender: tuple[tuple[re.Pattern[str], str], ...]
     agreement: Mapping[str, tuple[re.Pattern[str], str]]
     several: Mapping[str, str]
@@ -102,12 +103,6 @@ class Language:
             for pattern, replacement in self.plural
             if (changed := pattern.sub(replacement, name)) != name
         )
-
-    def respell(self, folded: str) -> str:
-        """`folded` with its number words as hassil spells them; of the same length."""
-        for pattern, other in self.respelt:
-            folded = pattern.sub(other, folded)
-        return folded
 
     def agree(self, word: str, names: Sequence[str]) -> str:
         """`word` in the gender and number of `names`, as far as their spelling tells them."""
@@ -152,7 +147,7 @@ def load_language(code: str) -> Language:
         asking=re.compile(rf"(?:{'|'.join(data['asking'])})(?!\w)"),
         articles=frozenset(data["articles"]),
         plural=tuple((re.compile(pattern), other) for pattern, other in data["plural"]),
-        respelt=tuple((re.compile(pattern), other) for pattern, other in data["respelt"]),
+        numbers=NumberWords(code, **data["numbers"]),
         gender=tuple((re.compile(pattern), form) for pattern, form in data["gender"]),
         agreement={
             form: (re.compile(pattern), other)

@@ -1,0 +1,307 @@
+"""All sentence templates of a language as one automaton over words.
+
+hassil's sentence templates describe regular languages: a template is a path of words and lists
+with alternatives, and expansion rules stand for parts of it. All of them together are one
+nondeterministic automaton; the subsets of its states that sentences lead to (the deterministic
+automaton) are worked out as they are first met, and kept. So a word costs one look-up, however
+many templates there are (Aho, Sethi, Ullman: Compilers, section 3.7.4, "lazy transition
+evaluation"). What the lists hold is not in it: names of devices come and go with the home.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from hassil.expression import (
+    Alternative,
+    Expression,
+    ListReference,
+    Permutation,
+    RuleReference,
+    Sentence,
+    Sequence,
+    TextChunk,
+)
+from hassil.sample import sample_expression
+
+from assistant.understand.numbers import NumberRange
+from assistant.understand.words import words_of
+
+ListKey = str | NumberRange
+"""What the automaton knows a list by: a name, or the numbers it holds."""
+
+START: Final = 0
+_MOST_VARIANTS: Final = 200
+"""Spellings that a single word of a template may have ("timer[s]" has two)."""
+_MOST_SUBSETS: Final = 50_000
+"""Subsets that are kept; then they are worked out anew. Each takes about a kilobyte."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """Where a sentence ends: what it then means."""
+
+    intent: str
+    """Skill and intent: "lights.turn_on"."""
+    slots: Mapping[str, Any]
+    """Slots that are as they are whatever was said."""
+
+
+@dataclass(slots=True, eq=False)
+class Subset:
+    """A state of the deterministic automaton: where, in all templates, a sentence may have led."""
+
+    states: frozenset[int]
+    words: dict[str, Subset | None] = field(default_factory=dict)
+    lists: dict[ListKey, Subset] = field(default_factory=dict)
+    """Where the lists that may come next lead to, whatever of them is said."""
+    opened: bool = False
+
+
+class Automaton:
+    """Templates, added with `add`, then walked with `begin`, `after_word` and `open`.
+
+    The backward edges (`into_*`) tell which templates a walk came through.
+    """
+
+    def __init__(self) -> None:
+        self.out_words: list[dict[str, list[int]]] = [{}]
+        self.out_lists: list[list[tuple[ListKey, str, int]]] = [[]]
+        self.out_free: list[list[int]] = [[]]
+        self.into_words: list[dict[str, list[int]]] = [{}]
+        self.into_lists: list[list[tuple[ListKey, str, int]]] = [[]]
+        self.into_free: list[list[int]] = [[]]
+        self.accepts: dict[int, Accept] = {}
+        self._subsets: dict[frozenset[int], Subset] = {}
+        self._closures: dict[int, frozenset[int]] = {}
+
+    @property
+    def vocabulary(self) -> frozenset[str]:
+        """Every word that stands in a template itself."""
+        return frozenset(word for edges in self.out_words for word in edges)
+
+    def add(
+        self,
+        expression: Expression,
+        rules: Mapping[str, Sentence],
+        lists: Mapping[str, ListKey],
+        end: int,
+    ) -> None:
+        """Add a template that ends in state `end` (from `accept`).
+
+        `lists` maps the names that the template's lists have to what the walk knows them by.
+        Raises KeyError where a rule or a list is missing, ValueError where a word has too many
+        spellings.
+        """
+        _Adding(self, rules, lists).put(expression, START, end)
+
+    def accept(self, accept: Accept) -> int:
+        """A new state in which templates that mean `accept` end."""
+        state = self.state()
+        self.accepts[state] = accept
+        return state
+
+    def state(self) -> int:
+        """A new state without edges."""
+        for edges in (self.out_words, self.into_words):
+            edges.append({})
+        for listed in (self.out_lists, self.into_lists):
+            listed.append([])
+        for free in (self.out_free, self.into_free):
+            free.append([])
+        return len(self.out_words) - 1
+
+    def word_edge(self, start: int, word: str, end: int) -> None:
+        """From `start` to `end` by `word`."""
+        ends = self.out_words[start].setdefault(word, [])
+        if end not in ends:
+            ends.append(end)
+            self.into_words[end].setdefault(word, []).append(start)
+
+    def list_edge(self, start: int, key: ListKey, slot: str, end: int) -> None:
+        """From `start` to `end` by any value of a list, which fills `slot`."""
+        edge = (key, slot, end)
+        if edge not in self.out_lists[start]:
+            self.out_lists[start].append(edge)
+            self.into_lists[end].append((key, slot, start))
+
+    def free_edge(self, start: int, end: int) -> None:
+        """From `start` to `end` by nothing."""
+        if start != end and end not in self.out_free[start]:
+            self.out_free[start].append(end)
+            self.into_free[end].append(start)
+
+    def begin(self) -> Subset:
+        """Where every sentence begins."""
+        if len(self._subsets) > _MOST_SUBSETS:
+            self._subsets.clear()
+        return self._subset((START,))
+
+    def after_word(self, subset: Subset, word: str) -> Subset | None:
+        """Where `word` leads from `subset`; None: nowhere."""
+        try:
+            return subset.words[word]
+        except KeyError:
+            ends = {end for state in subset.states for end in self.out_words[state].get(word, ())}
+            after = self._subset(ends) if ends else None
+            if len(subset.words) < _MOST_SUBSETS:
+                subset.words[word] = after
+            return after
+
+    def open(self, subset: Subset) -> dict[ListKey, Subset]:
+        """The lists that may come next, and where they lead."""
+        if not subset.opened:
+            ends: dict[ListKey, set[int]] = defaultdict(set)
+            for state in subset.states:
+                for key, _, end in self.out_lists[state]:
+                    ends[key].add(end)
+            subset.lists = {key: self._subset(states) for key, states in ends.items()}
+            subset.opened = True
+        return subset.lists
+
+    def _subset(self, states: set[int] | tuple[int, ...]) -> Subset:
+        closed = frozenset(itertools.chain.from_iterable(self._closure(s) for s in states))
+        subset = self._subsets.get(closed)
+        if subset is None:
+            subset = self._subsets[closed] = Subset(closed)
+        return subset
+
+    def _closure(self, state: int) -> frozenset[int]:
+        known = self._closures.get(state)
+        if known is None:
+            reached, waiting = {state}, [state]
+            while waiting:
+                for end in self.out_free[waiting.pop()]:
+                    if end not in reached:
+                        reached.add(end)
+                        waiting.append(end)
+            known = self._closures[state] = frozenset(reached)
+        return known
+
+
+@dataclass(frozen=True, slots=True)
+class _Adding:
+    """One template on its way into the automaton."""
+
+    automaton: Automaton
+    rules: Mapping[str, Sentence]
+    lists: Mapping[str, ListKey]
+    literal: dict[str, bool] = field(default_factory=dict)
+    """Which rules are words alone, as far as it is known."""
+
+    def put(self, expression: Expression, start: int, end: int) -> None:
+        """Make `expression` lead from `start` to `end`."""
+        if isinstance(expression, TextChunk):
+            self._words(expression.text, start, end)
+        elif isinstance(expression, ListReference):
+            key = self.lists[expression.list_name]
+            self.automaton.list_edge(start, key, expression.slot_name, end)
+        elif isinstance(expression, RuleReference):
+            self.put(self.rules[expression.rule_name].expression, start, end)
+        elif isinstance(expression, Permutation):
+            for order in itertools.permutations(expression.items):
+                self._sequence(list(order), start, end)
+        elif isinstance(expression, Alternative):
+            for item in expression.items:
+                self.put(item, start, end)
+        elif isinstance(expression, Sequence):
+            self._sequence(expression.items, start, end)
+
+    def _sequence(self, items: list[Expression], start: int, end: int) -> None:
+        if len(items) == 1:
+            self.put(items[0], start, end)
+            return
+        parts = self._parts(items)
+        if not parts:
+            self.automaton.free_edge(start, end)
+            return
+        for place, part in enumerate(parts):
+            after = end if place == len(parts) - 1 else self.automaton.state()
+            if isinstance(part, frozenset):
+                for text in part:
+                    self._words(text, start, after)
+            else:
+                self.put(part, start, after)
+            start = after
+
+    def _parts(self, items: list[Expression]) -> list[Expression | frozenset[str]]:
+        """`items` with those that make up one word put together: as all its spellings."""
+        parts: list[Expression | frozenset[str]] = []
+        run: list[Expression] = []
+        for item in self._flat(items):
+            if run and not self._glued(run[-1], item):
+                parts += self._spelt(run)
+                run = []
+            run.append(item)
+        return parts + self._spelt(run)
+
+    def _flat(self, items: list[Expression]) -> list[Expression]:
+        """`items` with each text cut where its words end: a glued run is one word, not more."""
+        flat: list[Expression] = []
+        for item in items:
+            if isinstance(item, Sequence) and not isinstance(item, Alternative | Permutation):
+                flat += self._flat(item.items)
+            elif isinstance(item, TextChunk):
+                head, space, tail = item.text.rpartition(" ")
+                first, inner, middle = head.partition(" ")
+                pieces = [first + inner, middle + space if inner else space, tail]
+                flat += [TextChunk(text=piece) for piece in pieces if piece]
+            else:
+                flat.append(item)
+        return flat
+
+    def _glued(self, before: Expression, after: Expression) -> bool:
+        """Whether nothing parts the two, and both are words alone."""
+        return (
+            self._is_literal(before)
+            and self._is_literal(after)
+            and not (isinstance(before, TextChunk) and before.text[-1:] == " ")
+            and not (isinstance(after, TextChunk) and after.text[:1] == " ")
+        )
+
+    def _is_literal(self, expression: Expression) -> bool:
+        if isinstance(expression, TextChunk):
+            return True
+        if isinstance(expression, RuleReference):
+            name = expression.rule_name
+            if name not in self.literal:
+                self.literal[name] = self._is_literal(self.rules[name].expression)
+            return self.literal[name]
+        if isinstance(expression, Sequence | Alternative):
+            return all(self._is_literal(item) for item in expression.items)
+        return False
+
+    def _spelt(self, run: list[Expression]) -> list[Expression | frozenset[str]]:
+        if len(run) < 2:
+            return list(run)
+        spellings = [self._variants(item) for item in run]
+        count = 1
+        for some in spellings:
+            count *= len(some)
+        if count > _MOST_VARIANTS:
+            raise ValueError(f"a word has more than {_MOST_VARIANTS} spellings")
+        return [frozenset("".join(parts) for parts in itertools.product(*spellings))]
+
+    def _variants(self, expression: Expression) -> frozenset[str]:
+        return frozenset(sample_expression(expression, {}, dict(self.rules)))
+
+    def _words(self, text: str, start: int, end: int) -> None:
+        words = _split(text)
+        if not words:
+            self.automaton.free_edge(start, end)
+            return
+        for word in words[:-1]:
+            after = self.automaton.state()
+            self.automaton.word_edge(start, word, after)
+            start = after
+        self.automaton.word_edge(start, words[-1], end)
+
+
+@functools.lru_cache(maxsize=8192)
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(word.text for word in words_of(text))

@@ -1,0 +1,158 @@
+"""A sentence as a lattice: its words, and what may have been said in their stead.
+
+Nodes are the places between words, edges lead from one to a later one by a word of the language
+or of the home. Reading exactly, each word is its only edge. Else a recogniser's mistakes are
+foreseen: a word that sounds or is spelt alike, two words for one and one for two, one said twice,
+one that says nothing. Each costs, so that the cheapest reading wins and the dearest is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from assistant.understand.words import Word
+
+TWICE: Final = 0.1
+"""Cost of leaving out a word that repeats the one before it ("the the")."""
+FILLER: Final = 0.05
+"""Cost of leaving out a word that says nothing ("um")."""
+WITHOUT: Final = 1.2
+"""Cost of leaving out any other word that is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """From the node it leaves to node `end`, by `word`; None: by nothing, words are left out."""
+
+    end: int
+    word: str | None
+    cost: float = 0.0
+    changed: bool = False
+    """The word is another than what was heard."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lattice:
+    """`edges[i]` leave node i. Nodes 0 to `len(words)`, the end, are the places between the words
+    heard; further ones lie within a word that may have been two. `order` has every node before
+    those that its edges lead to.
+    """
+
+    words: tuple[Word, ...]
+    edges: tuple[tuple[Edge, ...], ...]
+    order: tuple[int, ...]
+
+    @property
+    def end(self) -> int:
+        """The node after the last word."""
+        return len(self.words)
+
+
+Alike = Callable[[str], Sequence[tuple[tuple[str, ...], float]]]
+"""What may have been said for a word: other words, and what each costs; the nearest first."""
+
+
+def exactly(words: Sequence[Word]) -> Lattice:
+    """The lattice of the words alone."""
+    edges = [(Edge(i + 1, word.text),) for i, word in enumerate(words)]
+    return Lattice(tuple(words), (*edges, ()), tuple(range(len(words) + 1)))
+
+
+def loosely(
+    words: Sequence[Word], alike: Alike, known: frozenset[str], fillers: frozenset[str]
+) -> Lattice:
+    """The lattice of the words and of what may have been said in their stead.
+
+    `known` are the words that mean something: others may be left out, at a price.
+    """
+    texts = [word.text for word in words]
+    edges: list[list[Edge]] = [[] for _ in range(len(words) + 1)]
+    order: list[int] = []
+    for i, text in enumerate(texts):
+        order.append(i)
+        edges[i].append(Edge(i + 1, text))
+        if i > 0 and text == texts[i - 1]:
+            edges[i].append(Edge(i + 1, None, TWICE))
+        elif text in fillers:
+            edges[i].append(Edge(i + 1, None, FILLER))
+        elif text not in known:
+            edges[i].append(Edge(i + 1, None, WITHOUT))
+        heard = [(text, i + 1)]
+        if i + 1 < len(texts):
+            heard.append((text + texts[i + 1], i + 2))
+        for said, end in heard:
+            for others, cost in alike(said):
+                node = i
+                for word in others[:-1]:
+                    edges.append([])
+                    edges[node].append(Edge(len(edges) - 1, word, cost, changed=True))
+                    node, cost = len(edges) - 1, 0.0
+                    order.append(node)
+                edges[node].append(Edge(end, others[-1], cost, changed=True))
+    order.append(len(words))
+    return Lattice(tuple(words), tuple(map(tuple, edges)), tuple(order))
+
+
+Trie = dict[str, Any]
+"""Word -> trie of what may follow; under "" what is said where it ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a trie holds along some edges: `value`, ending at node `end`, for `cost`."""
+
+    value: Any
+    end: int
+    cost: float = 0.0
+    changed: bool = False
+    """Some words of it are others than those heard."""
+    loose: bool = False
+    """Words were passed over."""
+
+
+def put(trie: Trie, words: Sequence[str], value: Any) -> None:
+    """Add `words` to `trie`: each of the values under its end is found by them."""
+    for word in words:
+        trie = trie.setdefault(word, {})
+    trie.setdefault("", []).append(value)
+
+
+def walk(
+    trie: Trie,
+    lattice: Lattice,
+    start: int,
+    limit: float = 0.0,
+    skips: frozenset[str] = frozenset(),
+) -> list[Found]:
+    """All that `trie` holds along the edges from node `start`, for at most `limit`.
+
+    Of `skips`, words may be passed over for nothing, but at the beginning and at the end.
+    """
+    found: list[Found] = []
+    waiting = [(trie, Found(None, start), False)]
+    while waiting:
+        here, way, at_gap = waiting.pop()
+        if here is not trie and not at_gap:
+            found += [replace(way, value=value) for value in here.get("", ())]
+        for edge in lattice.edges[way.end]:
+            spent = way.cost + edge.cost
+            if spent > limit:
+                continue
+            on = Found(None, edge.end, spent, way.changed, way.loose)
+            if edge.word is None:
+                if here is not trie:  # what comes first is left out by the walk around us
+                    waiting.append((here, on, True))
+                continue
+            if edge.word and (after := here.get(edge.word)) is not None:
+                changed = way.changed or edge.changed
+                waiting.append((after, replace(on, changed=changed), False))
+            if edge.word in skips and here is not trie:
+                waiting.append((here, replace(on, loose=True), True))
+    return found
+
+
+def vocabulary(trie: Trie) -> set[str]:
+    """All words in `trie`."""
+    return {w for w in trie if w} | {x for w in trie if w for x in vocabulary(trie[w])}
