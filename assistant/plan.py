@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from assistant.home.action import Action
 
@@ -67,3 +67,19 @@ class Plan:
     """For answers: the devices spoken about."""
     confirm: bool = False
     """For ASK by the policy: yes carries out `actions`. A question of choice has it False."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What was said and done just before, in the same conversation."""
+
+    recent: tuple[str, ...] = ()
+    """Ids of the devices of the last turn: what "it" may mean."""
+    text: str = ""
+    """The last sentence that made a plan; "" where there is none, or it was too long ago."""
+    plan: Plan | None = None
+    """The plan it made."""
+
+
+NO_CONTEXT: Final = Context()
+"""At the beginning of a conversation."""

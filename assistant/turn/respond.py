@@ -16,7 +16,7 @@ from assistant.home.action import Outcome
 from assistant.home.executor import Executor
 from assistant.home.model import Home
 from assistant.home.registry import Registry
-from assistant.plan import Plan, PlanKind, Speech, Utterance
+from assistant.plan import Context, Plan, PlanKind, Speech, Utterance
 from assistant.turn.deeds import Deeds, told_of
 from assistant.turn.events import Carried, Planned, Replied, StageDone
 from assistant.turn.reply import Replies
@@ -236,12 +236,13 @@ class Responder:
 
     def _by_templates(self, here: _Turn) -> Plan:
         """The plan for what was most likely said, or else for what may have been said instead."""
-        utterance, recent = here.utterance, here.conversation.recent
-        plan = self._understanding.understand(utterance, here.home, recent)
+        utterance, context = here.utterance, Context(here.conversation.recent)
+        plan = self._understanding.understand(utterance, here.home, context)
         if plan.kind is not PlanKind.UNKNOWN:
             return plan
         for text in utterance.alternatives[:MOST_ALTERNATIVES]:
-            other = self._understanding.understand(replace(utterance, text=text), here.home, recent)
+            said = replace(utterance, text=text)
+            other = self._understanding.understand(said, here.home, context)
             if other.kind in (PlanKind.ACT, PlanKind.ANSWER):
                 return other
         return plan

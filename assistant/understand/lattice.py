@@ -8,18 +8,17 @@ one that says nothing. Each costs, so that the cheapest reading wins and the dea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
+from assistant.understand.sound import Alikes
 from assistant.understand.words import Word
 
 TWICE: Final = 0.1
 """Cost of leaving out a word that repeats the one before it ("the the")."""
 FILLER: Final = 0.05
 """Cost of leaving out a word that says nothing ("um")."""
-WITHOUT: Final = 1.2
-"""Cost of leaving out any other word that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +49,14 @@ class Lattice:
         return len(self.words)
 
 
-Alike = Callable[[str], Sequence[tuple[tuple[str, ...], float]]]
-"""What may have been said for a word: other words, and what each costs; the nearest first."""
-
-
 def exactly(words: Sequence[Word]) -> Lattice:
     """The lattice of the words alone."""
     edges = [(Edge(i + 1, word.text),) for i, word in enumerate(words)]
     return Lattice(tuple(words), (*edges, ()), tuple(range(len(words) + 1)))
 
 
-def loosely(
-    words: Sequence[Word], alike: Alike, known: frozenset[str], fillers: frozenset[str]
-) -> Lattice:
-    """The lattice of the words and of what may have been said in their stead.
-
-    `known` are the words that mean something: others may be left out, at a price.
-    """
+def loosely(words: Sequence[Word], alikes: Alikes, fillers: frozenset[str]) -> Lattice:
+    """The lattice of the words and of what may have been said in their stead."""
     texts = [word.text for word in words]
     edges: list[list[Edge]] = [[] for _ in range(len(words) + 1)]
     order: list[int] = []
@@ -77,20 +67,18 @@ def loosely(
             edges[i].append(Edge(i + 1, None, TWICE))
         elif text in fillers:
             edges[i].append(Edge(i + 1, None, FILLER))
-        elif text not in known:
-            edges[i].append(Edge(i + 1, None, WITHOUT))
-        heard = [(text, i + 1)]
+        said = [(others, cost, i + 1) for others, cost in alikes.of(text)]
         if i + 1 < len(texts):
-            heard.append((text + texts[i + 1], i + 2))
-        for said, end in heard:
-            for others, cost in alike(said):
-                node = i
-                for word in others[:-1]:
-                    edges.append([])
-                    edges[node].append(Edge(len(edges) - 1, word, cost, changed=True))
-                    node, cost = len(edges) - 1, 0.0
-                    order.append(node)
-                edges[node].append(Edge(end, others[-1], cost, changed=True))
+            joined = alikes.joined(text + texts[i + 1])
+            said += [(others, cost, i + 2) for others, cost in joined]
+        for others, cost, end in said:
+            node = i
+            for word in others[:-1]:
+                edges.append([])
+                edges[node].append(Edge(len(edges) - 1, word, cost, changed=True))
+                node, cost = len(edges) - 1, 0.0
+                order.append(node)
+            edges[node].append(Edge(end, others[-1], cost, changed=True))
     order.append(len(words))
     return Lattice(tuple(words), tuple(map(tuple, edges)), tuple(order))
 
@@ -131,25 +119,24 @@ def walk(
     Of `skips`, words may be passed over for nothing, but at the beginning and at the end.
     """
     found: list[Found] = []
-    waiting = [(trie, Found(None, start), False)]
+    waiting = [(trie, start, 0.0, False, False, False)]
     while waiting:
-        here, way, at_gap = waiting.pop()
-        if here is not trie and not at_gap:
-            found += [replace(way, value=value) for value in here.get("", ())]
-        for edge in lattice.edges[way.end]:
-            spent = way.cost + edge.cost
+        here, node, cost, changed, loose, at_gap = waiting.pop()
+        if "" in here and not at_gap:
+            found += [Found(value, node, cost, changed, loose) for value in here[""]]
+        for edge in lattice.edges[node]:
+            spent, word = cost + edge.cost, edge.word
             if spent > limit:
                 continue
-            on = Found(None, edge.end, spent, way.changed, way.loose)
-            if edge.word is None:
+            if word is None:
                 if here is not trie:  # what comes first is left out by the walk around us
-                    waiting.append((here, on, True))
+                    waiting.append((here, edge.end, spent, changed, loose, True))
                 continue
-            if edge.word and (after := here.get(edge.word)) is not None:
-                changed = way.changed or edge.changed
-                waiting.append((after, replace(on, changed=changed), False))
-            if edge.word in skips and here is not trie:
-                waiting.append((here, replace(on, loose=True), True))
+            if (after := here.get(word)) is not None:
+                changes = changed or edge.changed
+                waiting.append((after, edge.end, spent, changes, loose, False))
+            if word in skips and here is not trie:
+                waiting.append((here, edge.end, spent, changed, True, True))
     return found
 
 

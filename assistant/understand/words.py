@@ -33,6 +33,7 @@ def words_of(folded: str) -> list[Word]:
     return [
         Word(match[0].replace("'", ""), match.start(), match.end())
         for match in _WORD.finditer(_JOINT.sub(" ", folded))
+        if match[0] != "'"
     ]
 
 

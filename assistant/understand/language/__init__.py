@@ -9,6 +9,8 @@ A file holds, all of them in the plain spelling people use:
 `plural`       pairs of regular expression and replacement that turn one number into the other
 `numbers`      `points`: words between a number and its decimals; `halves`: what adds one half;
                `minus`: what precedes negative ones; `also`: further words for whole numbers
+`sounds`       pairs of regular expression and replacement that, one after the other, spell a folded
+               word roughly as it sounds; capitals are sounds that no letter stands for
 `gender`       pairs of regular expression and form: the first that fits a folded name tells its
                form for `agreement` ("f": "Luce Cucina"); none fits: words stay as they are
 `agreement`    form -> pair of regular expression and replacement that put a word into it
@@ -21,6 +23,8 @@ A file holds, all of them in the plain spelling people use:
 `verbs`        words people begin commands with, for the recogniser's bias
 `floor_forms`  other ways to say a floor's name, with {name} in them
 `joining`      words between two commands in one sentence
+`correcting`   words by which a speaker takes back what was said before them
+`hesitations`  words that say nothing, wherever they stand ("um")
 `kinds`        kinds of devices: code -> {one, many}, each a hassil alternative
 `lists`        hassil lists every skill may use
 `rules`        hassil expansion rules every skill may use
@@ -49,6 +53,7 @@ _KEYS = frozenset(
         "articles",
         "plural",
         "numbers",
+        "sounds",
         "gender",
         "agreement",
         "several",
@@ -60,6 +65,8 @@ _KEYS = frozenset(
         "verbs",
         "floor_forms",
         "joining",
+        "correcting",
+        "hesitations",
         "kinds",
         "lists",
         "rules",
@@ -81,6 +88,7 @@ class Language:
     articles: frozenset[str]
     plural: tuple[tuple[re.Pattern[str], str], ...]
     numbers: NumberWords
+    sounds: tuple[tuple[re.Pattern[str], str], ...]
     gender: tuple[tuple[re.Pattern[str], str], ...]
     agreement: Mapping[str, tuple[re.Pattern[str], str]]
     several: Mapping[str, str]
@@ -92,6 +100,10 @@ class Language:
     verbs: tuple[str, ...]
     floor_forms: tuple[str, ...]
     joining: re.Pattern[str]
+    joints: frozenset[str]
+    """The words of `joining`, with their accents."""
+    correcting: re.Pattern[str]
+    hesitations: frozenset[str]
     kinds: Mapping[str, Mapping[str, str]]
     lists: Mapping[str, Any]
     rules: Mapping[str, str]
@@ -103,6 +115,12 @@ class Language:
             for pattern, replacement in self.plural
             if (changed := pattern.sub(replacement, name)) != name
         )
+
+    def sound(self, word: str) -> str:
+        """A folded word roughly as it sounds: homophones are the same."""
+        for pattern, sound in self.sounds:
+            word = pattern.sub(sound, word)
+        return word
 
     def agree(self, word: str, names: Sequence[str]) -> str:
         """`word` in the gender and number of `names`, as far as their spelling tells them."""
@@ -148,6 +166,7 @@ def load_language(code: str) -> Language:
         articles=frozenset(data["articles"]),
         plural=tuple((re.compile(pattern), other) for pattern, other in data["plural"]),
         numbers=NumberWords(code, **data["numbers"]),
+        sounds=tuple((re.compile(pattern), sound) for pattern, sound in data["sounds"]),
         gender=tuple((re.compile(pattern), form) for pattern, form in data["gender"]),
         agreement={
             form: (re.compile(pattern), other)
@@ -162,6 +181,9 @@ def load_language(code: str) -> Language:
         verbs=tuple(data["verbs"]),
         floor_forms=tuple(data["floor_forms"]),
         joining=re.compile(rf"\s+(?:{_either(data['joining'])})\s+"),
+        joints=frozenset(data["joining"]),
+        correcting=re.compile(rf"\s(?:{_either(data['correcting'])})(?=\s)"),
+        hesitations=frozenset(data["hesitations"]),
         kinds=data["kinds"],
         lists=data["lists"],
         rules=data["rules"],

@@ -1,0 +1,171 @@
+"""Taking a sentence apart into commands: "turn off the TV and the fan, then lock up".
+
+The parts lie between joining words and commas. One that is no command by itself either goes on
+with the one before it ("and the fan"), or shares with its neighbours what stands before the first
+and after the last ("turn the kitchen and bedroom lights off").
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from assistant.plan import Plan, PlanKind, Speech
+from assistant.understand.ellipsis import substitutions
+from assistant.understand.language import Language
+from assistant.understand.mood import Mood, mood
+from assistant.understand.normal import fold
+
+MOST_COMMANDS: Final = 6
+_LONGEST_SHARED: Final = 4
+"""Words of a part that are its own, where the rest is shared."""
+_MOST_SUBSTITUTIONS: Final = 60
+
+Command = Callable[[str, tuple[str, ...]], Plan | None]
+"""The plan of one command, given the devices that "it" means; None: it is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """A command that was made out, and the sentence that would say it in full."""
+
+    text: str
+    plan: Plan
+
+
+def take_apart(
+    text: str, language: Language, command: Command, recent: tuple[str, ...] = ()
+) -> Plan | None:
+    """The plan of all commands in `text`, in order; None unless every part of it is in one.
+
+    Parts that forbid ("but don't touch the fan") are left out beside others that order.
+    """
+    parts = parts_of(text, language)
+    if not 2 <= len(parts) <= MOST_COMMANDS:
+        return None
+    ordered = [part for part in parts if mood(part.text, language) is not Mood.FORBIDDING]
+    if len(ordered) == 1 < len(parts):
+        return command(ordered[0].text, recent)
+    done = _Taking(text, language, command).commands(ordered, recent)
+    if not done:
+        return None
+    plans = [one.plan for one in done]
+    actions = tuple(action for plan in plans for action in plan.actions)
+    score = min(plan.score for plan in plans)
+    return replace(
+        plans[0], actions=actions, score=score, speech=Speech("core.done", {"parts": plans})
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of a sentence, and where it stands there."""
+
+    text: str
+    start: int
+    end: int
+
+
+def parts_of(text: str, language: Language) -> list[Part]:
+    """`text` between the words and commas that may join commands."""
+    folded = fold(text)
+    joints = [m.span() for m in language.joining.finditer(folded) if _is_joint(m, text, language)]
+    # fold made spaces of the commas that join, and kept those within numbers.
+    joints += [(i, i + 1) for i, c in enumerate(text) if c in ",;" and folded[i] == " "]
+    ends = [(0, 0), *sorted(joints), (len(text),) * 2]
+    parts = [Part(text[a[1] : b[0]].strip(), a[1], b[0]) for a, b in itertools.pairwise(ends)]
+    return [part for part in parts if part.text]
+
+
+def _is_joint(match: re.Match[str], text: str, language: Language) -> bool:
+    """Whether the words are spelt as those that join: "e" does, "è" does not."""
+    spelt = " ".join(text[match.start() : match.end()].lower().split())
+    return spelt.isascii() or spelt in language.joints
+
+
+@dataclass(frozen=True, slots=True)
+class _Taking:
+    text: str
+    language: Language
+    command: Command
+
+    def commands(
+        self, parts: Sequence[Part], recent: tuple[str, ...], before: _Done | None = None
+    ) -> list[_Done] | None:
+        """The commands that `parts` are, every part being in one of them."""
+        if not parts:
+            return []
+        for length in range(1, len(parts) + 1):
+            for first in self._first(parts[:length], recent, before):
+                devices = _devices(first[-1].plan) or recent
+                rest = self.commands(parts[length:], devices, first[-1])
+                if rest is not None:
+                    return [*first, *rest]
+        return None
+
+    def _first(
+        self, parts: Sequence[Part], recent: tuple[str, ...], before: _Done | None
+    ) -> list[list[_Done]]:
+        """What `parts` may be together: one command, or several that share words."""
+        whole = self.text[parts[0].start : parts[-1].end].strip()
+        found = []
+        alone = self._command(whole, recent)
+        if alone is not None:
+            found.append([_Done(whole, alone)])
+        elif len(parts) == 1 and before is not None and before.plan.score == 1:
+            going_on = self._going_on(before, whole, recent)
+            if going_on is not None:
+                found.append([going_on])
+        if len(parts) > 1 and alone is None:
+            shared = self._sharing(parts, recent)
+            if shared is not None:
+                found.append(shared)
+        return found
+
+    def _command(self, text: str, recent: tuple[str, ...]) -> Plan | None:
+        plan = self.command(text, recent)
+        return plan if plan is not None and plan.kind is PlanKind.ACT else None
+
+    def _going_on(self, before: _Done, part: str, recent: tuple[str, ...]) -> _Done | None:
+        """What `part` is after `before`: the same command with one part of it exchanged."""
+        names = [action.name for action in before.plan.actions]
+        tried = itertools.islice(
+            substitutions(before.text, part, self.language), _MOST_SUBSTITUTIONS
+        )
+        for text in tried:
+            plan = self._command(text, recent)
+            if plan is None or plan.score < 1:
+                continue  # "play Simon and Garfunkel" is one command
+            if [a.name for a in plan.actions] == names and plan.actions != before.plan.actions:
+                return _Done(text, plan)
+        return None
+
+    def _sharing(self, parts: Sequence[Part], recent: tuple[str, ...]) -> list[_Done] | None:
+        """The commands of `parts` that share what the first begins and the last ends with."""
+        first, last = parts[0].text.split(), parts[-1].text.split()
+        for own in range(1, min(_LONGEST_SHARED, len(first) - 1) + 1):
+            for length in range(1, min(_LONGEST_SHARED, len(last) - 1) + 1):
+                before, after = first[:-own], last[length:]
+                middles = [
+                    first[-own:],
+                    *(part.text.split() for part in parts[1:-1]),
+                    last[:length],
+                ]
+                texts = [" ".join([*before, *middle, *after]) for middle in middles]
+                done = []
+                for text in texts:
+                    plan = self._command(text, recent)
+                    if plan is None or plan.score < 1:
+                        break
+                    done.append(_Done(text, plan))
+                names = {tuple(a.name for a in one.plan.actions) for one in done}
+                if len(done) == len(texts) and len(names) == 1:
+                    return done
+        return None
+
+
+def _devices(plan: Plan) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(device for action in plan.actions for device in action.devices))

@@ -1,0 +1,43 @@
+"""What a fragment says in the light of the sentence before it: "and the hall", "no, the left one".
+
+A fragment stands for the sentence that it would be if it were said in full: the sentence before
+it with one part exchanged for the fragment. Which part is not known, so all are tried, those
+first that keep most of the sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from assistant.understand.language import Language
+from assistant.understand.normal import fold
+from assistant.understand.words import words_of
+
+_LONGEST_PART = 6
+"""Words that a fragment may stand in for."""
+_LONGEST_SENTENCE = 16
+
+
+def substitutions(sentence: str, fragment: str, language: Language) -> Iterator[str]:
+    """`sentence` with one part of it exchanged for `fragment`; those first that keep most of it.
+
+    Articles at the seams are said once. At the end of the sentence the fragment is also put after
+    it, exchanging nothing.
+    """
+    said, part = _texts(sentence), _texts(fragment)
+    if not part or not said or len(said) > _LONGEST_SENTENCE:
+        return
+    bare = part
+    while len(bare) > 1 and bare[0].lower() in language.articles:
+        bare = bare[1:]
+    for length in range(_LONGEST_PART + 1):
+        starts = range(len(said) - length, 0, -1) if length else [len(said)]
+        for start in starts:
+            before = said[:start]
+            after = said[start + length :]
+            inner = bare if before[-1].lower() in language.articles else part
+            yield " ".join([*before, *inner, *after])
+
+
+def _texts(text: str) -> list[str]:
+    return [text[word.start : word.end] for word in words_of(fold(text))]

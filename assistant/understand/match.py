@@ -1,0 +1,341 @@
+"""One command: a sentence matched against all templates, and what the skills make of it."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from assistant.home.action import Action
+from assistant.home.model import Home
+from assistant.plan import Context, Plan, PlanKind, Speech, Utterance
+from assistant.skill import Request, Skill, Skills
+from assistant.understand.compile import Grammar, compile_sentences
+from assistant.understand.explain import Considered, Note
+from assistant.understand.language import Language
+from assistant.understand.lattice import Lattice, exactly, loosely, vocabulary
+from assistant.understand.mood import is_question, without_politeness
+from assistant.understand.names import Names, listing, names_of
+from assistant.understand.normal import fold, squeeze
+from assistant.understand.reading import Listing, Reading, read
+from assistant.understand.sound import Alikes
+from assistant.understand.words import Word, words_of
+
+_log = logging.getLogger(__name__)
+
+_HOMES_KEPT: Final = 32
+_MOST_CANDIDATES: Final = 60
+_WITH_FREE_TEXT: Final = 0.9
+"""Score of a plan that took part of the sentence as it is: it may have been something else."""
+_PLACES: Final = ("area", "floor")
+_LONGEST_PLACE: Final = 3
+"""Words of the name of a place that is not known."""
+_SETTLED: Final = frozenset({PlanKind.ACT, PlanKind.ANSWER, PlanKind.CHAT, PlanKind.NOTHING})
+
+_LOOSEST: Final = 1.7
+"""What a reading that allows for mishearings may cost."""
+_LOOSEST_WITH_FREE_TEXT: Final = 0.7
+_LONGEST_LOOSE: Final = 25
+"""Words of a sentence that is searched for mishearings."""
+_TOO_STRANGE: Final = 0.5
+"""Share of a sentence's words that are not known, above which it is about something else."""
+_PER_COST: Final = 0.3
+"""What a point of a reading's cost takes from its score."""
+_CLOSE: Final = 0.25
+"""Difference of cost within which two readings are equally likely."""
+OPENING: Final = frozenset({"unlock", "open", "set_position"})
+"""Actions that a sentence read loosely does not do unasked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is the same for all that is tried on one utterance."""
+
+    utterance: Utterance
+    home: Home
+    language: Language
+    context: Context
+    note: Note
+    understand: Callable[[str], Plan]
+    """Understands a part of the sentence by itself, for handlers."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    skill: Skill
+    intent: str
+    slots: Mapping[str, Any]
+    rank: tuple[int, int, int, int]
+    cost: float
+    fixed: int
+
+    @property
+    def free(self) -> tuple[int, int]:
+        """How many parts are free text, and how long they are together."""
+        return self.rank[:2]
+
+
+class Matcher:
+    """The skills' sentences, and the homes they are about, each compiled when first met."""
+
+    def __init__(self, skills: Skills) -> None:
+        self._skills = skills
+        self._grammars: dict[str, Grammar] = {}
+        self._names: OrderedDict[tuple[str, str, int], Names] = OrderedDict()
+        self._alikes: OrderedDict[tuple[str, str, int], Alikes] = OrderedDict()
+
+    def prepare(self, language: Language, home: Home) -> bool:
+        """Compile sentences and names now. Returns whether any sentences were."""
+        first = language.code not in self._grammars
+        self.grammar(language)
+        self.names(home, language)
+        self.alikes(home, language)
+        return first
+
+    def exactly(self, asked: Asked, text: str) -> Plan | None:
+        """The best plan that `text` makes word for word; None where no template matches.
+
+        A handler that can't resolve its target gives way to the next candidate, but never to one
+        with more free text in it: "play X on the TV in the kitchen" must not become a song title.
+        """
+        folded, start = without_politeness(fold(text), asked.language)
+        words = words_of(folded)
+        names = self.names(asked.home, asked.language)
+        found = self._candidates(
+            asked, exactly(words), text[start:], _with_timers(names, asked.home)
+        )
+        fallback: tuple[Plan, _Candidate] | None = None
+        for candidate in sorted(found, key=lambda c: c.rank)[:_MOST_CANDIDATES]:
+            if fallback is not None and candidate.free > fallback[1].free:
+                break
+            plan = self._handle(asked, candidate, names)
+            if plan.kind in _SETTLED:
+                return plan
+            if plan.kind is not PlanKind.UNKNOWN and fallback is None:
+                fallback = plan, candidate
+        return fallback[0] if fallback else None
+
+    def in_no_place(self, asked: Asked, text: str) -> Plan | None:
+        """The refusal of a command for a place that this home lacks; None where it is none."""
+        folded, start = without_politeness(fold(text), asked.language)
+        words = words_of(folded)
+        names = self.names(asked.home, asked.language)
+        strange = _strange_places(words, names, asked.language)
+        if not strange:
+            return None
+        # Without the devices' names: this is about "the basement lights".
+        places = listing(dict.fromkeys(strange, True))
+        lists = dict.fromkeys(_PLACES, places)
+        found = self._candidates(asked, exactly(words), text[start:], lists)
+        for candidate in sorted(found, key=lambda c: c.rank)[:_MOST_CANDIDATES]:
+            place = next((candidate.slots[p] for p in _PLACES if p in candidate.slots), None)
+            if place is None:
+                continue
+            heard = strange[place]
+            called = text[start + heard[0].start : start + heard[-1].end]
+            speech = Speech("core.no_such_place", {"name": called})
+            plan = Plan(PlanKind.REFUSE, candidate.intent, candidate.skill.name, speech=speech)
+            asked.note(Considered("unknown place", text, plan, candidate.slots))
+            return plan
+        return None
+
+    def loosely(self, asked: Asked, text: str) -> Plan | None:
+        """The best plan where some words of `text` were misheard; None where there is none, or
+        where several are as likely and it can't be asked which.
+
+        Its score tells how far it is from what was heard. What it would open or unlock it asks
+        about first.
+        """
+        folded, start = without_politeness(fold(text), asked.language)
+        words = words_of(folded)
+        language = asked.language
+        alikes = self.alikes(asked.home, language)
+        unknown = sum(not alikes.knows(word.text) for word in words)
+        if not 2 <= len(words) <= _LONGEST_LOOSE or unknown > _TOO_STRANGE * len(words):
+            return None
+        lattice = loosely(words, alikes, language.hesitations)
+        names = self.names(asked.home, language)
+        lists = _with_timers(names, asked.home)
+        found = self._candidates(asked, lattice, text[start:], lists, _LOOSEST)
+        likely: list[tuple[float, Plan]] = []
+        by_cost = sorted(found, key=lambda c: (c.cost + c.free[0], c.rank))
+        for candidate in by_cost[:_MOST_CANDIDATES]:
+            if likely and candidate.cost > likely[0][0] + _CLOSE:
+                break
+            if candidate.free[0] and candidate.cost > _LOOSEST_WITH_FREE_TEXT:
+                continue
+            plan = self._handle(asked, candidate, names)
+            if plan.kind in _SETTLED or plan.kind is PlanKind.ASK:
+                likely.append((candidate.cost, plan))
+        if not likely:
+            return None
+        cost, best = likely[0]
+        if any(other.actions != best.actions for _, other in likely if other.score >= best.score):
+            best = _which(best, [other for _, other in likely], asked)
+        if best.kind is PlanKind.ACT and cost > 0 and _opens(best.actions):
+            first = best.actions[0]
+            speech = Speech("core.confirm", {"action": first.name, "devices": first.devices})
+            best = replace(best, kind=PlanKind.ASK, confirm=True, speech=speech)
+        if best.kind is PlanKind.ACT and is_question(text, folded, start, language):
+            return None
+        return best
+
+    def grammar(self, language: Language) -> Grammar:
+        """The sentences of `language`, compiled once."""
+        if language.code not in self._grammars:
+            self._grammars[language.code] = compile_sentences(
+                self._skills.skills.values(), language
+            )
+        return self._grammars[language.code]
+
+    def names(self, home: Home, language: Language) -> Names:
+        """The names of `home`, built once for each revision of it."""
+        key = (language.code, home.id, home.revision)
+        if key not in self._names:
+            self._names[key] = names_of(home, language)
+            if len(self._names) > _HOMES_KEPT:
+                self._names.popitem(last=False)
+        self._names.move_to_end(key)
+        return self._names[key]
+
+    def alikes(self, home: Home, language: Language) -> Alikes:
+        """All words that mean something in `home`, by what they sound like."""
+        key = (language.code, home.id, home.revision)
+        if key not in self._alikes:
+            names = self.names(home, language)
+            words = self.grammar(language).vocabulary.union(
+                language.numbers.vocabulary,
+                language.articles,
+                *(vocabulary(one.trie) for one in names.lists.values()),
+            )
+            self._alikes[key] = Alikes(words, language.sound)
+            if len(self._alikes) > _HOMES_KEPT:
+                self._alikes.popitem(last=False)
+        self._alikes.move_to_end(key)
+        return self._alikes[key]
+
+    def _candidates(
+        self,
+        asked: Asked,
+        lattice: Lattice,
+        text: str,
+        lists: Mapping[str, Listing],
+        limit: float = 0.0,
+    ) -> Iterator[_Candidate]:
+        """What the templates make of `lattice`; `text` is what its words are places in."""
+        grammar = self.grammar(asked.language)
+        everything = {**grammar.listings, **lists}
+        numbers = asked.language.numbers
+        best: dict[Any, _Candidate] = {}
+        for reading in read(grammar.automaton, lattice, everything, numbers, limit):
+            skill_name, _, intent = reading.accept.intent.partition(".")
+            slots = _slots_of(reading, lattice, text)
+            key = (reading.accept.intent, tuple(sorted((k, str(v)) for k, v in slots.items())))
+            free = [slot for slot in reading.slots if slot.free]
+            rank = (
+                len(free),
+                sum(len(str(slots[slot.name])) for slot in free),
+                2 * sum(not slot.exact for slot in reading.slots) + ("kind" in slots),
+                -reading.fixed,
+            )
+            skill = self._skills.skills[skill_name]
+            made = _Candidate(skill, intent, slots, rank, reading.cost, reading.fixed)
+            other = best.get(key)
+            if other is None or (made.cost, made.rank) < (other.cost, other.rank):
+                best[key] = made
+        yield from best.values()
+
+    def _handle(self, asked: Asked, candidate: _Candidate, names: Names) -> Plan:
+        """What the skill makes of `candidate`."""
+        skill = candidate.skill
+        request = Request(
+            candidate.intent,
+            candidate.slots,
+            asked.utterance,
+            asked.home,
+            skill.options,
+            names.ids,
+            asked.understand,
+            asked.context.recent,
+        )
+        try:
+            plan = skill.handlers[candidate.intent](request)
+        except Exception as error:  # a skill is somebody else's code: it must not end the turn
+            _log.exception("skill %s failed at %s", skill.name, candidate.intent)
+            speech = Speech("core.skill_failed", {"skill": skill.name, "error": str(error)})
+            return Plan(PlanKind.REFUSE, skill=skill.name, speech=speech)
+        speech_of = plan.speech
+        if speech_of is not None and "." not in speech_of.key:
+            speech_of = replace(speech_of, key=f"{skill.name}.{speech_of.key}")
+        score = plan.score * (1 - _PER_COST * candidate.cost)
+        if candidate.free[0]:
+            score *= _WITH_FREE_TEXT
+        plan = replace(
+            plan, intent=candidate.intent, skill=skill.name, speech=speech_of, score=score
+        )
+        stage = "loose" if candidate.cost else "exact"
+        asked.note(Considered(stage, asked.utterance.text, plan, candidate.slots))
+        return plan
+
+
+def _slots_of(reading: Reading, lattice: Lattice, text: str) -> dict[str, Any]:
+    """The slots of `reading`; free text as it was spelt, with its capitals and accents."""
+    slots = dict(reading.accept.slots)
+    for slot in reading.slots:
+        value = slot.value
+        if slot.free:
+            first, last = lattice.words[slot.start], lattice.words[slot.end - 1]
+            value = text[first.start : last.end].strip(" .,;:!?")
+        slots[slot.name] = value
+    return slots
+
+
+def _strange_places(
+    words: Sequence[Word], names: Names, language: Language
+) -> dict[str, Sequence[Word]]:
+    """What may be the name of a place that this home lacks, and is nothing else."""
+    known = {w for ids in names.ids.values() for name in ids for w in name.split()}
+    ordinary = known | language.articles | language.dangling
+    spans = [
+        words[first : first + length]
+        for length in range(1, _LONGEST_PLACE + 1)
+        for first in range(len(words) - length + 1)
+    ]
+    return {
+        " ".join(word.text for word in span): span
+        for span in spans
+        if not ordinary & {word.text for word in span}
+    }
+
+
+def _with_timers(names: Names, home: Home) -> dict[str, Listing]:
+    timers = listing({squeeze(t.name): True for t in home.timers if t.name})
+    return {**names.lists, "timer_name": timers}
+
+
+def _which(best: Plan, likely: Sequence[Plan], asked: Asked) -> Plan:
+    """A question which of `likely` was meant, where they differ in devices alone."""
+    plans = [plan for plan in likely if plan.kind is PlanKind.ACT]
+    kinds = {repr([(a.name, a.params) for a in plan.actions]) for plan in plans}
+    if len(kinds) != 1 or len(best.actions) != 1 or len(plans) != len(likely):
+        return best
+    ids = dict.fromkeys(
+        itertools.chain.from_iterable(a.devices for plan in plans for a in plan.actions)
+    )
+    devices = [asked.home.devices[i] for i in ids]
+    choices = tuple(device.name for device in devices)
+    action = replace(best.actions[0], devices=tuple(ids))
+    return replace(
+        best,
+        kind=PlanKind.ASK,
+        actions=(action,),
+        devices=tuple(ids),
+        speech=Speech("core.which_one", {"choices": choices}),
+    )
+
+
+def _opens(actions: Sequence[Action]) -> bool:
+    return any(action.name in OPENING for action in actions)
