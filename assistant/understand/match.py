@@ -20,7 +20,7 @@ from assistant.understand.lattice import Lattice, exactly, loosely, vocabulary
 from assistant.understand.mood import is_question, without_politeness
 from assistant.understand.names import Names, listing, names_of
 from assistant.understand.normal import fold, squeeze
-from assistant.understand.reading import Listing, Reading, read
+from assistant.understand.reading import Entry, Listing, Reading, read
 from assistant.understand.sound import Alikes
 from assistant.understand.words import Word, words_of
 
@@ -127,7 +127,7 @@ class Matcher:
         if not strange:
             return None
         # Without the devices' names: this is about "the basement lights".
-        places = listing(dict.fromkeys(strange, True))
+        places = listing(dict.fromkeys(strange, Entry(None)))
         lists = dict.fromkeys(_PLACES, places)
         found = self._candidates(asked, exactly(words), text[start:], lists)
         for candidate in sorted(found, key=lambda c: c.rank)[:_MOST_CANDIDATES]:
@@ -312,7 +312,7 @@ def _strange_places(
 
 
 def _with_timers(names: Names, home: Home) -> dict[str, Listing]:
-    timers = listing({squeeze(t.name): True for t in home.timers if t.name})
+    timers = listing({squeeze(t.name): Entry(None) for t in home.timers if t.name})
     return {**names.lists, "timer_name": timers}
 
 

@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from assistant.home.model import DeviceType, Home
+from assistant.home.model import Device, DeviceType, Home
 from assistant.understand.language import Language
 from assistant.understand.lattice import Trie, put
 from assistant.understand.normal import squeeze
 from assistant.understand.reading import Entry, Listing
 from assistant.understand.words import spoken
 
-_TRAILING_NUMBER = re.compile(r" \d+$")
-
-
-@dataclass(frozen=True)
-class Names:
-    """The names of one home in one language.
-
-    `ids` maps the slots `name`, `area` and `floor`, and the spoken form, to the ids meant.
-    `lists` are `area`, `floor`, `any_name`, `timer_name`, and `TYPE_name` for each type of device.
-    """
-
-    ids: Mapping[str, Mapping[str, tuple[str, ...]]]
-    lists: Mapping[str, Listing]
+_TRAILING_NUMBER: Final = re.compile(r" \d+$")
+_SHORTEST_PART: Final = 4
 
 
 NAME_LISTS: Final = frozenset(
@@ -35,62 +24,133 @@ NAME_LISTS: Final = frozenset(
 )
 """The lists that hold what the home calls things: sentences may use them without having them."""
 
+_OTHER_FORM: Final = Entry(None, exact=False)
+_PART: Final = Entry(None, exact=False, cost=0.5)
+"""One word of a name that is in no other: not enough for a sentence read exactly."""
+_NAME: Final = Entry(None)
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names of one home in one language.
+
+    `ids` maps the slots `name`, `area` and `floor`, and the spoken form, to the ids meant;
+    `several` has the names that mean all of theirs ("the bedside lamps"). `lists` are `area`,
+    `floor`, `any_name`, `timer_name`, and `TYPE_name` for each type of device.
+    """
+
+    ids: Mapping[str, Mapping[str, tuple[str, ...]]]
+    lists: Mapping[str, Listing]
+
 
 def names_of(home: Home, language: Language) -> Names:
     """Collect the names of `home`. Costs milliseconds: keep the result while the home stays."""
-    by_type: dict[str, dict[str, bool]] = defaultdict(dict)
-    devices: dict[str, list[str]] = defaultdict(list)
+    kinds = _Kinds(language)
+    by_type: dict[str, dict[str, Entry]] = defaultdict(dict)
+    devices: dict[str, dict[str, None]] = defaultdict(dict)
     area_names = {a.id: [squeeze(n) for n in (a.name, *a.aliases)] for a in home.areas}
-    for exact in (True, False):
-        for device in home.exposed():
-            for called in (device.name, *device.aliases):
-                plain = _without_articles(squeeze(called), language)
-                forms = (
-                    {plain, squeeze(called)}
-                    if exact
-                    else _loose_forms(plain, area_names.get(device.area or "", ()), language)
-                )
-                if device.type is DeviceType.TODO_LIST and not exact:
-                    forms |= _list_forms(plain, language)
-                for form in forms:
-                    if not form:
-                        continue
-                    by_type[device.type].setdefault(form, exact)
-                    if device.id not in devices[form]:
-                        devices[form].append(device.id)
-    everything: dict[str, bool] = {}
-    for forms_of_type in by_type.values():
-        for form, exact in forms_of_type.items():
-            everything[form] = everything.get(form, False) or exact
+    parts = _parts(home, language, kinds)
+    for device in home.exposed():
+        areas_of = area_names.get(device.area or "", ())
+        known = by_type[device.type]
+        for called in (device.name, *device.aliases):
+            plain = _without_articles(squeeze(called), language)
+            forms = dict.fromkeys(parts[device.id], _PART)
+            forms |= dict.fromkeys(
+                _loose_forms(plain, areas_of, device, language, kinds), _OTHER_FORM
+            )
+            forms |= dict.fromkeys({plain, squeeze(called)}, _NAME)
+            for form, how in forms.items():
+                if form:
+                    devices[form][device.id] = None
+                    known[form] = _likelier(known.get(form), how)
+    everything: dict[str, Entry] = {}
+    for of_type in by_type.values():
+        for form, how in of_type.items():
+            everything[form] = _likelier(everything.get(form), how)
     areas = _place_names([(a.id, (a.name, *a.aliases)) for a in home.areas], (), language)
     floors = _place_names(
         [(f.id, (f.name, *f.aliases)) for f in home.floors], language.floor_forms, language
     )
     links = frozenset(language.links)
     lists = {
-        "area": listing(dict.fromkeys(areas, True)),
-        "floor": listing(dict.fromkeys(floors, True)),
+        "area": listing(dict.fromkeys(areas, _NAME)),
+        "floor": listing(dict.fromkeys(floors, _NAME)),
         "any_name": listing(everything, links),
     }
     for kind in DeviceType:
         lists[f"{kind}_name"] = listing(by_type.get(kind, {}), links)
-    return Names(
-        {"name": {k: tuple(v) for k, v in devices.items()}, "area": areas, "floor": floors}, lists
-    )
+    ids = {form: tuple(those) for form, those in devices.items()}
+    several = {form: those for form, those in ids.items() if len(those) > 1 and kinds.many(form)}
+    return Names({"name": ids, "area": areas, "floor": floors, "several": several}, lists)
 
 
-def listing(forms: Mapping[str, bool], skips: frozenset[str] = frozenset()) -> Listing:
-    """The list of `forms`, each with whether it is exact. Of `skips`, words may be said or not."""
+def listing(forms: Mapping[str, Entry], skips: frozenset[str] = frozenset()) -> Listing:
+    """The list of `forms`; their entries' values are the forms themselves. Of `skips`, words may
+    be said or not.
+    """
     trie: Trie = {}
-    for form, exact in forms.items():
+    for form, how in forms.items():
         words = spoken(form)
         if not words:
             continue
-        put(trie, words, Entry(form, exact))
+        put(trie, words, Entry(form, how.exact, how.cost))
         bare = [word for word in words if word not in skips]
         if 1 < len(bare) < len(words):
-            put(trie, bare, Entry(form, exact=False))
+            put(trie, bare, Entry(form, exact=False, cost=how.cost))
     return Listing(trie, skips)
+
+
+class _Kinds:
+    """The words of a language for kinds of devices."""
+
+    def __init__(self, language: Language) -> None:
+        self._one: dict[str, list[str]] = {}
+        self._ones: set[str] = set()
+        self._manys: set[str] = set()
+        for code, words in language.kinds.items():
+            ones = [" ".join(spoken(word)) for word in words["one"].split("|")]
+            self._one[code] = [word for word in ones if " " not in word]
+            self._ones.update(ones)
+            self._manys.update(" ".join(spoken(word)) for word in words["many"].split("|"))
+        self._manys -= self._ones
+        self.words = frozenset(w for kind in (*self._ones, *self._manys) for w in kind.split())
+
+    def synonyms(self, device: Device) -> list[str]:
+        """Single words for what `device` is; none where its name says that best."""
+        code = f"{device.type}.{device.device_class}" if device.device_class else str(device.type)
+        return self._one.get(code, [])
+
+    def many(self, form: str) -> bool:
+        """Whether `form` speaks of several things."""
+        words = set(form.split())
+        return bool(words & self._manys) and not words & self._ones
+
+
+def _parts(home: Home, language: Language, kinds: _Kinds) -> dict[str, set[str]]:
+    """For each device the words of its names by which it alone can be meant."""
+    places = [name for area in home.areas for name in (area.name, *area.aliases)]
+    places += [name for floor in home.floors for name in (floor.name, *floor.aliases)]
+    idle = {word for name in places for word in spoken(name)}
+    idle |= kinds.words | language.articles | language.dangling | set(language.links)
+    idle |= {w for verb in language.verbs for w in spoken(verb)} | set(language.positions)
+    words = {
+        device.id: {w for n in (device.name, *device.aliases) for w in spoken(n)}
+        for device in home.exposed()
+    }
+    counts = Counter(word for own in words.values() for word in own)
+    return {
+        device: {
+            w for w in own - idle if counts[w] == 1 and len(w) > _SHORTEST_PART and w.isalpha()
+        }
+        for device, own in words.items()
+    }
+
+
+def _likelier(known: Entry | None, other: Entry) -> Entry:
+    if known is None or (other.cost, not other.exact) < (known.cost, not known.exact):
+        return other
+    return known
 
 
 def _without_articles(name: str, language: Language) -> str:
@@ -100,13 +160,52 @@ def _without_articles(name: str, language: Language) -> str:
     return " ".join(words)
 
 
-def _loose_forms(name: str, area_names: Iterable[str], language: Language) -> set[str]:
-    """Other ways to say `name`: in the other number, spelt otherwise, without its room's name."""
+def _loose_forms(
+    name: str, area_names: Iterable[str], device: Device, language: Language, kinds: _Kinds
+) -> set[str]:
+    """Other ways to say `name`: in the other number, spelt otherwise, without its room's name,
+    with another word for what it is, or with its position told otherwise ("the lamp on the left").
+    """
     forms = {name, name.replace("'", ""), name.replace("-", " "), name.replace("-", "")}
     for area in area_names:
         if name.startswith(area + " ") and len(name.split()) - len(area.split()) >= 2:
             forms.add(name[len(area) + 1 :])
-    return forms | {other for form in forms for other in language.numbers_of(form)}
+    forms |= _otherwise(name, kinds.synonyms(device), language)
+    forms |= {other for form in forms for other in _placed(form, language)}
+    forms |= {other for form in forms for other in language.numbers_of(form)}
+    if device.type is DeviceType.TODO_LIST:
+        forms |= _list_forms(name, language)
+    return forms
+
+
+def _otherwise(name: str, kinds: Sequence[str], language: Language) -> set[str]:
+    """`name` with other words for the kind of thing it is, or with one where it has none."""
+    words = name.split()
+    if len(words) > 1:
+        for place in (0, -1):
+            if words[place] in kinds:
+                rest = words[1:] if place == 0 else words[:-1]
+                return {" ".join([k, *rest] if place == 0 else [*rest, k]) for k in kinds}
+    if set(words) & set(kinds):
+        return set()
+    return {
+        squeeze(form.format(name=name, kind=kind)) for form in language.kind_forms for kind in kinds
+    }
+
+
+def _placed(name: str, language: Language) -> set[str]:
+    """`name` with its position told otherwise, and without it: then it may mean several."""
+    words = name.split()
+    forms = set()
+    for place, word in enumerate(words):
+        rest = " ".join(words[:place] + words[place + 1 :])
+        if rest and word in language.positions:
+            position = language.positions[word]
+            forms |= {
+                squeeze(f.format(name=rest, position=position)) for f in language.position_forms
+            }
+            forms.add(rest)
+    return forms
 
 
 def _list_forms(name: str, language: Language) -> set[str]:

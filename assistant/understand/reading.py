@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from assistant.understand.automaton import START, Accept, Automaton, ListKey, Subset
@@ -20,10 +20,11 @@ _EXACT: Final = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A value of a list. Not `exact`: it is another form of what it stands for."""
+    """A value of a list. Not `exact`: it is another form of what it stands for, which costs."""
 
     value: Any
     exact: bool = True
+    cost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,11 @@ class _Walk:
         listing = self.listings.get(key)
         if listing is None:
             return []
-        return walk(listing.trie, self.lattice, node, self.limit, listing.skips)
+        return [
+            replace(one, cost=one.cost + one.value.cost) if one.value.cost else one
+            for one in walk(listing.trie, self.lattice, node, self.limit, listing.skips)
+            if one.cost + one.value.cost <= self.limit
+        ]
 
     def _is_alive(self, node: int, state: int) -> bool:
         place = (node, state)

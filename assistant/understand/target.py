@@ -165,7 +165,8 @@ def _named(request: Request, candidates: Sequence[Device], areas: frozenset[str]
         named = inside
     if len(named) > 1 and request.utterance.area:
         named = [d for d in named if d.area == request.utterance.area] or named
-    if len(named) > 1 and not request.slots.get("all"):
+    all_of_them = request.slots.get("all") or name in request.names.get("several", {})
+    if len(named) > 1 and not all_of_them:
         return Found(tuple(named), _ask_which(named, request.home))
     return Found(tuple(named))
 

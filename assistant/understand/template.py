@@ -27,7 +27,7 @@ from assistant.understand.normal import fold, squeeze
 
 _LONGEST: Final = 400
 """Letters of an utterance beyond which it is no command: 16 s of speech are about 250."""
-_SURE_OF_PLACE: Final = 0.75
+_SURE_OF_PLACE: Final = 0.7
 """Score of a loose reading above which a strange word is rather a known one misheard."""
 
 

@@ -22,6 +22,11 @@ A file holds, all of them in the plain spelling people use:
 `yes`, `no`    whole answers to a question of ours
 `verbs`        words people begin commands with, for the recogniser's bias
 `floor_forms`  other ways to say a floor's name, with {name} in them
+`kind_forms`   other ways to say the name of a device that lacks a word for what it is, with {name}
+               and {kind} in them
+`positions`    words in names that tell where of several alike a thing is -> the word that
+               `position_forms` have it by
+`position_forms`  other ways to say such a name, with {name}, which is the rest, and {position}
 `joining`      words between two commands in one sentence
 `correcting`   words by which a speaker takes back what was said before them
 `hesitations`  words that say nothing, wherever they stand ("um")
@@ -64,6 +69,9 @@ _KEYS = frozenset(
         "no",
         "verbs",
         "floor_forms",
+        "kind_forms",
+        "positions",
+        "position_forms",
         "joining",
         "correcting",
         "hesitations",
@@ -99,6 +107,9 @@ class Language:
     no: frozenset[str]
     verbs: tuple[str, ...]
     floor_forms: tuple[str, ...]
+    kind_forms: tuple[str, ...]
+    positions: Mapping[str, str]
+    position_forms: tuple[str, ...]
     joining: re.Pattern[str]
     joints: frozenset[str]
     """The words of `joining`, with their accents."""
@@ -180,6 +191,9 @@ def load_language(code: str) -> Language:
         no=frozenset(map(squeeze, data["no"])),
         verbs=tuple(data["verbs"]),
         floor_forms=tuple(data["floor_forms"]),
+        kind_forms=tuple(data["kind_forms"]),
+        positions=data["positions"],
+        position_forms=tuple(data["position_forms"]),
         joining=re.compile(rf"\s+(?:{_either(data['joining'])})\s+"),
         joints=frozenset(data["joining"]),
         correcting=re.compile(rf"\s(?:{_either(data['correcting'])})(?=\s)"),
