@@ -23,6 +23,8 @@ class Utterance:
     alternatives: tuple[str, ...] = ()
     spoken_at: float = 0.0
     """Seconds since the epoch; what "now" means for this utterance."""
+    speaker: str = ""
+    """Who said it, where that is known: what each of several people spoke of is kept apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,9 @@ class Plan:
     """For answers: the devices spoken about."""
     confirm: bool = False
     """For ASK by the policy: yes carries out `actions`. A question of choice has it False."""
+    sentence: str = ""
+    """The sentence that says in full what was said in part ("and the hall"); "" where it was said
+    in full."""
 
 
 @dataclass(frozen=True, slots=True)
