@@ -1,4 +1,4 @@
-"""What must survive a power cut, in one SQLite file: timers, commands for later, lists."""
+"""What must survive a power cut, in one SQLite file: timers, commands for later, lists, the PIN."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Final
 
 from assistant.errors import AssistantError
 
-_VERSION: Final = 1
-_SCHEMA: Final = """
+_STEPS: Final = (
+    """
 create table timer (
   id text primary key,
   name text,
@@ -29,7 +29,19 @@ create table list_item (
   item text not null,
   primary key (list, place)
 );
-"""
+""",
+    """
+create table pin (
+  one integer primary key check (one = 1),
+  salt blob not null,
+  digest blob not null,
+  failures integer not null default 0,
+  locked_until real not null default 0
+);
+""",
+)
+"""What makes each version of the file of the one before it."""
+_VERSION: Final = len(_STEPS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +59,15 @@ class StoredTimer:
     area: str | None = None
     command: str | None = None
     language: str = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPin:
+    """What is kept of the PIN: a salted digest. `locked_until`: seconds since the epoch."""
+
+    salt: bytes
+    digest: bytes
+    locked_until: float
 
 
 class Store:
@@ -73,9 +94,10 @@ class Store:
                     f"{path}: was written by a newer version of the assistant; "
                     "update, or move it away"
                 )
-            if version == 0:
+            if version < _VERSION:
+                steps = "".join(_STEPS[version:])
                 self._database.executescript(
-                    f"begin; {_SCHEMA} pragma user_version = {_VERSION}; commit;"
+                    f"begin; {steps} pragma user_version = {_VERSION}; commit;"
                 )
         except (sqlite3.Error, OSError) as error:
             raise AssistantError(
@@ -151,3 +173,41 @@ class Store:
                 if database.in_transaction:
                     database.execute("rollback")
                 raise
+
+    def pin(self) -> StoredPin | None:
+        """What is kept of the PIN; None: none is set."""
+        with self._at_work() as database:
+            row = database.execute("select salt, digest, locked_until from pin").fetchone()
+            return StoredPin(*row) if row else None
+
+    def set_pin(self, salt: bytes, digest: bytes) -> None:
+        """Keep a new PIN, with no failures to its account."""
+        with self._at_work() as database:
+            database.execute(
+                "insert or replace into pin (one, salt, digest) values (1, ?, ?)", (salt, digest)
+            )
+
+    def remove_pin(self) -> None:
+        """Forget the PIN; where there is none it is no error."""
+        with self._at_work() as database:
+            database.execute("delete from pin")
+
+    def count_pin_attempt(self, now: float, attempts: int, lock_until: float) -> bool:
+        """Count an attempt as failed before it is made; False: none is allowed now.
+
+        The last of `attempts` locks the PIN until `lock_until`, after which they begin anew.
+        """
+        with self._at_work() as database:
+            counted = database.execute(
+                "update pin set "
+                "failures = iif(failures + 1 >= :attempts, 0, failures + 1), "
+                "locked_until = iif(failures + 1 >= :attempts, :lock_until, locked_until) "
+                "where locked_until <= :now",
+                {"now": now, "attempts": attempts, "lock_until": lock_until},
+            )
+            return counted.rowcount == 1
+
+    def lock_pin_until(self, until: float) -> None:
+        """Take no PIN until `until` (seconds since the epoch); failures so far are forgotten."""
+        with self._at_work() as database:
+            database.execute("update pin set failures = 0, locked_until = ?", (until,))
