@@ -37,7 +37,7 @@ _MOST_VALUES: Final = 20_000
 """Phrases that one value of a list may stand for."""
 _DEEPEST: Final = 60
 _PARTS: Final = {None: 1, "halves": 2, "tenths": 10}
-_MALFORMED: Final = (
+MALFORMED: Final = (
     HassilError,
     ParseError,
     ValueError,
@@ -60,8 +60,8 @@ class Grammar:
 
 
 @dataclass(frozen=True)
-class _Scope:
-    """What the sentences of one file may refer to."""
+class Scope:
+    """What the sentences of one file may refer to: rules, and what the automaton knows lists by."""
 
     rules: Mapping[str, Sentence]
     lists: Mapping[str, ListKey]
@@ -74,47 +74,61 @@ def compile_sentences(skills: Iterable[Skill], language: Language) -> Grammar:
     SkillError where the language's own data is malformed.
     """
     listings: dict[str, Listing] = {}
-    try:
-        rules = _rules(language.rules)
-        lists = _lists("", language.lists, listings) | {name: name for name in NAME_LISTS}
-    except _MALFORMED as error:
-        raise SkillError(f"language {language.code!r}: {error}") from error
-    for name, kinds in _kind_lists(language).items():
-        listings[name] = kinds
-        lists[name] = name
+    scope = scope_of(language, listings)
     automaton = Automaton()
     for skill in skills:
         if language.code not in skill.sentences:
             continue
         try:
-            _add(automaton, skill, language.code, _Scope(rules, lists), listings)
+            _add(automaton, skill, language.code, scope, listings)
         except SkillError as error:
             _log.error("%s; the skill is left out", error)
+    return grammar_of(automaton, listings)
+
+
+def grammar_of(automaton: Automaton, listings: Mapping[str, Listing]) -> Grammar:
+    """The grammar of an automaton that is complete, and its lists."""
     words = automaton.vocabulary.union(*(vocabulary(one.trie) for one in listings.values()))
     return Grammar(automaton, listings, words)
+
+
+def scope_of(language: Language, listings: dict[str, Listing]) -> Scope:
+    """What every sentence of `language` may refer to; its lists are added to `listings`.
+
+    Raises SkillError where the language's own data is malformed.
+    """
+    try:
+        rules = rules_of(language.rules)
+        lists = lists_of("", language.lists, listings) | {name: name for name in NAME_LISTS}
+    except MALFORMED as error:
+        raise SkillError(f"language {language.code!r}: {error}") from error
+    for name, kinds in _kind_lists(language).items():
+        listings[name] = kinds
+        lists[name] = name
+    return Scope(rules, lists)
 
 
 def _add(
     automaton: Automaton,
     skill: Skill,
     language: str,
-    shared: _Scope,
+    shared: Scope,
     listings: dict[str, Listing],
 ) -> None:
     """Add the sentences of one skill. Raises SkillError naming the intent and what is wrong."""
     data = skill.sentences[language]
     where = f"skill {skill.name}, sentences/{language}.yaml"
     try:
-        rules = {**shared.rules, **_rules(data.get("expansion_rules", {}))}
-        lists = {**shared.lists, **_lists(f"{skill.name}.", data.get("lists", {}), listings)}
-    except _MALFORMED as error:
+        rules = {**shared.rules, **rules_of(data.get("expansion_rules", {}))}
+        lists = {**shared.lists, **lists_of(f"{skill.name}.", data.get("lists", {}), listings)}
+    except MALFORMED as error:
         raise SkillError(f"{where}: {error}") from error
-    scope = _Scope(rules, lists)
+    scope = Scope(rules, lists)
     blocks = []
     for intent, body in data["intents"].items():
         for block in body["data"]:
             sentences = [
-                _parsed(text, scope, f"{where}: intent {intent!r}") for text in block["sentences"]
+                parsed(text, scope, f"{where}: intent {intent!r}") for text in block["sentences"]
             ]
             blocks.append((Accept(f"{skill.name}.{intent}", block.get("slots", {})), sentences))
     # All of a skill or none: a half of it would understand the half of what it says it does.
@@ -127,10 +141,11 @@ def _add(
                 raise SkillError(f"{where}: intent {accept.intent!r}: {error}") from error
 
 
-def _parsed(text: str, scope: _Scope, where: str) -> Expression:
+def parsed(text: str, scope: Scope, where: str) -> Expression:
+    """The sentence template `text`. Raises SkillError, beginning with `where`, at what is wrong."""
     try:
         expression = parse_sentence(fold_template(text), keep_text=True).expression
-    except _MALFORMED as error:
+    except MALFORMED as error:
         raise SkillError(f"{where}: {text!r}: {error}") from error
     for name in _references(expression, scope.rules, f"{where}: {text!r}"):
         if name not in scope.lists:
@@ -155,16 +170,20 @@ def _references(
             yield from _references(item, rules, where, depth + 1)
 
 
-def _rules(bodies: Mapping[str, str]) -> dict[str, Sentence]:
+def rules_of(bodies: Mapping[str, str]) -> dict[str, Sentence]:
+    """Expansion rules, parsed. Raises one of MALFORMED."""
     return {
         name: parse_sentence(fold_template(body), keep_text=True) for name, body in bodies.items()
     }
 
 
-def _lists(
+def lists_of(
     prefix: str, bodies: Mapping[str, Mapping[str, Any]], listings: dict[str, Listing]
 ) -> dict[str, ListKey]:
-    """What the automaton knows the lists by; those of phrases are added to `listings`."""
+    """What the automaton knows the lists by; those of phrases are added to `listings`.
+
+    Raises one of MALFORMED.
+    """
     keys: dict[str, ListKey] = {}
     for name, body in bodies.items():
         if body.get("wildcard"):
