@@ -30,6 +30,10 @@ A file holds, all of them in the plain spelling people use:
 `joining`      words between two commands in one sentence
 `correcting`   words by which a speaker takes back what was said before them
 `hesitations`  words that say nothing, wherever they stand ("um")
+`dialogue`     how one goes on with what was said before; see `dialogue.DialogueWords`
+`depending`    patterns of words that mean something else at another time, place or point of a
+               dialogue: a sentence with one is not remembered
+`objecting`    patterns of what people begin with who take back what was just done
 `kinds`        kinds of devices: code -> {one, many}, each a hassil alternative
 `lists`        hassil lists every skill may use
 `rules`        hassil expansion rules every skill may use
@@ -47,6 +51,7 @@ from typing import Any
 import yaml
 
 from assistant.errors import SkillError
+from assistant.understand.language.dialogue import DialogueWords, dialogue_words
 from assistant.understand.normal import squeeze
 from assistant.understand.numbers import NumberWords
 
@@ -75,6 +80,9 @@ _KEYS = frozenset(
         "joining",
         "correcting",
         "hesitations",
+        "depending",
+        "objecting",
+        "dialogue",
         "kinds",
         "lists",
         "rules",
@@ -115,6 +123,11 @@ class Language:
     """The words of `joining`, with their accents."""
     correcting: re.Pattern[str]
     hesitations: frozenset[str]
+    depending: re.Pattern[str]
+    """In a sentence without apostrophes, as `assistant.understand.words` has it."""
+    objecting: re.Pattern[str]
+    """The beginning of a squeezed sentence."""
+    dialogue: DialogueWords
     kinds: Mapping[str, Mapping[str, str]]
     lists: Mapping[str, Any]
     rules: Mapping[str, str]
@@ -198,6 +211,9 @@ def load_language(code: str) -> Language:
         joints=frozenset(data["joining"]),
         correcting=re.compile(rf"\s(?:{_either(data['correcting'])})(?=\s)"),
         hesitations=frozenset(data["hesitations"]),
+        depending=re.compile(rf"\b(?:{'|'.join(data['depending'])})\b"),
+        objecting=re.compile(rf"(?:{'|'.join(data['objecting'])})(?!\w)"),
+        dialogue=dialogue_words(data["dialogue"]),
         kinds=data["kinds"],
         lists=data["lists"],
         rules=data["rules"],

@@ -1,0 +1,118 @@
+"""How a language goes on with what was said before: "and the hall", "the left one"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from assistant.errors import SkillError
+from assistant.understand.normal import squeeze
+
+_KEYS: Final = frozenset(
+    [
+        "adding",
+        "replacing",
+        "trailing",
+        "instead",
+        "more",
+        "less",
+        "again",
+        "anew",
+        "pronouns",
+        "clitics",
+        "ones",
+        "other",
+        "there",
+        "there_form",
+        "all",
+        "both",
+        "neither",
+        "ordinals",
+        "tags",
+    ]
+)
+
+
+@dataclass(frozen=True)
+class DialogueWords:
+    """The `dialogue` of a language's file. Phrases are folded; those to be cut off are patterns."""
+
+    adding: re.Pattern[str]
+    """Openers of a fragment that is meant besides what was said before."""
+    replacing: re.Pattern[str]
+    """Openers of a fragment that is meant in its stead."""
+    trailing: re.Pattern[str]
+    """What ends a fragment that is meant besides ("too")."""
+    instead: re.Pattern[str]
+    """What ends a fragment that is meant in its stead."""
+    more: frozenset[str]
+    less: frozenset[str]
+    again: frozenset[str]
+    anew: re.Pattern[str]
+    """Words that tell only that something was so before ("turn it on again")."""
+    pronouns: re.Pattern[str]
+    clitics: tuple[tuple[re.Pattern[str], str], ...]
+    """Pairs that part a verb from the pronoun written on to it."""
+    ones: frozenset[str]
+    """Words that stand for the kind of thing that was spoken of."""
+    other: frozenset[str]
+    there: re.Pattern[str]
+    there_form: str
+    """How a place is put instead, with {name} in it."""
+    all: frozenset[str]
+    both: frozenset[str]
+    neither: frozenset[str]
+    ordinals: Mapping[str, int]
+    """Place in a list of choices; -1: the last."""
+    tags: frozenset[str]
+    """Words of talk, which are no thing to put on a list ("and thanks")."""
+
+
+def dialogue_words(data: Mapping[str, Any]) -> DialogueWords:
+    """`data`, the `dialogue` of a language's file. Raises SkillError where keys are missing."""
+    if missing := _KEYS - set(data):
+        raise SkillError(f"the key dialogue lacks {', '.join(sorted(missing))}")
+    return DialogueWords(
+        adding=_opening(data["adding"]),
+        replacing=_opening(data["replacing"]),
+        trailing=_ending(data["trailing"]),
+        instead=_ending(data["instead"]),
+        more=_phrases(data["more"]),
+        less=_phrases(data["less"]),
+        again=_phrases(data["again"]),
+        anew=_within(data["anew"]),
+        pronouns=_within(data["pronouns"]),
+        clitics=tuple((re.compile(pattern), parted) for pattern, parted in data["clitics"]),
+        ones=_phrases(data["ones"]),
+        other=_phrases(data["other"]),
+        there=_within(data["there"]),
+        there_form=data["there_form"],
+        all=_phrases(data["all"]),
+        both=_phrases(data["both"]),
+        neither=_phrases(data["neither"]),
+        ordinals={squeeze(word): place for word, place in data["ordinals"].items()},
+        tags=_phrases(data["tags"]),
+    )
+
+
+def _phrases(words: Iterable[str]) -> frozenset[str]:
+    return frozenset(map(squeeze, words))
+
+
+def _either(words: Iterable[str]) -> str:
+    longest_first = sorted(_phrases(words), key=len, reverse=True)
+    return "|".join(re.escape(word).replace(r"\ ", r"\s+") for word in longest_first)
+
+
+def _opening(words: Iterable[str]) -> re.Pattern[str]:
+    return re.compile(rf"\s*(?:{_either(words)})(?=\s)")
+
+
+def _ending(words: Iterable[str]) -> re.Pattern[str]:
+    return re.compile(rf"\s(?:{_either(words)})\s*$")
+
+
+def _within(words: Iterable[str]) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\S)(?:{_either(words)})(?!\S)")
