@@ -59,6 +59,8 @@ class Request:
     """Understands a part of the sentence by itself: the command in "in ten minutes, ..."."""
     recent: tuple[str, ...] = ()
     """Ids of the devices of the last turn: what "it" may mean."""
+    misheard: float = 0.0
+    """How far the sentence is from what was heard; 0: word for word."""
 
 
 Handler = Callable[[Request], Plan]

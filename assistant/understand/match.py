@@ -260,6 +260,7 @@ class Matcher:
             names.ids,
             asked.understand,
             asked.context.recent,
+            candidate.cost,
         )
         try:
             plan = skill.handlers[candidate.intent](request)
