@@ -37,6 +37,7 @@ from assistant.home.file import load_overrides
 from assistant.home.lists import SHOPPING, TASKS, Lists
 from assistant.home.model import Home
 from assistant.home.registry import Registry
+from assistant.home.selector import exposure
 from assistant.llm.model import LanguageModel
 from assistant.llm.select import api_key, select_model
 from assistant.models.store import path_of
@@ -108,6 +109,7 @@ def check(settings: Settings) -> None:
     except HomeError as error:
         raise ConfigError(f"[home] file: {error}") from error
     Policy(settings.policy)
+    exposure(settings.policy)
     password(settings.mqtt)
     tls_context(settings.mqtt)
     api_key(settings.llm.remote)
@@ -121,7 +123,7 @@ async def open_home(
     """Connect to the broker, or run the embedded one, and keep the registry up to date.
 
     A broker that can't be reached is waited for in the background. Raises ConfigError for a
-    home file or credentials that can't be used, MqttError when the embedded broker can't start.
+    home file, exposure or credentials that can't be used, MqttError when the embedded broker can't start.
     """
     try:
         overrides = load_overrides(settings.home.file) if settings.home.file else None
@@ -130,6 +132,7 @@ async def open_home(
     registry = Registry(
         Home(language=settings.language, temperature_unit=settings.home.temperature_unit),
         overrides,
+        exposure(settings.policy),
     )
     registry.set_online(False)
     async with AsyncExitStack() as stack:

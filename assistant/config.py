@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from datetime import time
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -34,6 +35,7 @@ from assistant.errors import ConfigError
 CONFIG_NAME = "assistant.toml"
 Seconds = Annotated[float, Field(ge=0, le=3600)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
 class Section(BaseModel):
@@ -296,15 +298,80 @@ class ReplySettings(Section):
     came of the commands."""
 
 
-class PolicySettings(Section):
-    """What may be done without asking."""
+class QuietSettings(Section):
+    """Hours in which what is loud is asked about first, or refused."""
+
+    begin: time | None = None
+    """Local time, such as "22:30"; unset: there are no such hours."""
+    end: time | None = None
+    """Local time; earlier than `begin`: on the next day."""
+    days: tuple[Day, ...] = get_args(Day)
+    """Days on which they begin: mon, tue, wed, thu, fri, sat, sun."""
+    confirm: tuple[str, ...] = ("broadcast", "vacuum_start", "vacuum_clean_area")
+    """What is then asked about first, written as in [policy]: "turn_on:switch.washing_machine"."""
+    never: tuple[str, ...] = ()
+    """What is then refused."""
+    volume: Annotated[int, Field(ge=0, le=100)] = 40
+    """Percent: what would make a player louder than this is then asked about."""
+
+    @field_validator("begin", "end", mode="before")
+    @classmethod
+    def _is_a_time(cls, value: object) -> object:
+        if isinstance(value, str) and re.fullmatch(r"([01]?\d|2[0-3]):[0-5]\d(:00)?", value):
+            return time(*map(int, value.split(":")))
+        if value is None or isinstance(value, time):
+            return value
+        raise ValueError('must be a time of day such as "22:30"')
+
+    @model_validator(mode="after")
+    def _has_two_ends(self) -> QuietSettings:
+        if (self.begin is None) != (self.end is None):
+            raise ValueError("needs both begin and end; write both, or neither")
+        if self.begin is not None and self.begin == self.end:
+            raise ValueError("begin and end are the same; write two times")
+        return self
+
+
+class ModelPolicySettings(Section):
+    """What the language model may do unasked, besides what holds for everybody in [policy]."""
 
     confirm: tuple[str, ...] = ()
-    """Further actions that ask first, as action ("unlock") or action:device ("open:cover.gate")."""
+    """What is asked about first where it was the language model that understood."""
     never: tuple[str, ...] = ()
-    """Actions that are never done by voice, written the same way."""
+    """What the language model never does."""
+    ask_above: Annotated[int, Field(ge=0)] = 10
+    """What it makes of a sentence asks first if that would command more devices than this."""
+    most: Annotated[int, Field(ge=0)] = 50
+    """What would command more devices than this it does not do at all."""
+
+
+class PolicySettings(Section):
+    """What may be done by voice, what only after a question or with the PIN, and what never."""
+
+    safe: tuple[str, ...] = ()
+    """What is done unasked though it would be asked about by its nature. Here and below: an action
+    ("unlock"), or an action and what it is done to ("open:cover.gate", "turn_on:type=switch",
+    "open:class=garage", "unlock:area=cellar"); * is any action ("*:area=nursery"). Where several
+    fit, never counts most, then pin, confirm, safe."""
+    confirm: tuple[str, ...] = ()
+    """What is asked about first, beyond what is by its nature (locks, garage doors, ovens)."""
+    pin: tuple[str, ...] = ()
+    """What needs the PIN; set that with: assistant pin set."""
+    never: tuple[str, ...] = ()
+    """What is never done by voice. Questions have names too: "get_state:type=lock"."""
     ask_above: Annotated[int, Field(ge=1)] = 25
     """A sentence that would command more devices than this asks first."""
+    expose: tuple[str, ...] = ()
+    """The only devices voice knows of, by id ("light.sofa"), "type=light", "class=garage" or
+    "area=kitchen"; none given: all that are not hidden elsewhere."""
+    hide: tuple[str, ...] = ()
+    """Devices voice does not know of, written the same way; counts more than `expose`."""
+    pin_attempts: Annotated[int, Field(ge=1, le=20)] = 3
+    """Wrong PINs after which none is taken for a while."""
+    pin_lockout: Annotated[float, Field(ge=1, le=86_400)] = 300.0
+    """Seconds for which none is taken then, restarts or not."""
+    model: ModelPolicySettings = ModelPolicySettings()
+    quiet: QuietSettings = QuietSettings()
 
 
 class TraceSettings(Section):

@@ -69,6 +69,10 @@ class Plan:
     """For answers: the devices spoken about."""
     confirm: bool = False
     """For ASK by the policy: yes carries out `actions`. A question of choice has it False."""
+    pin: bool = False
+    """For ASK with `confirm`: it takes the PIN, a yes won't do."""
+    besides: Speech | None = None
+    """Said after all else: what the policy left out of the plan, and why."""
     sentence: str = ""
     """The sentence that says in full what was said in part ("and the hall"); "" where it was said
     in full."""

@@ -18,7 +18,7 @@ what the devices say of themselves::
     aliases = ["big light"]
     area = "kitchen"
     exposed = true
-    risk = "risky"            # safe, risky (asks first), forbidden (never by voice)
+    risk = "risky"            # safe, risky (asks first), pin (asks for it), forbidden
     class = "oven"
 """
 

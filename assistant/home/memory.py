@@ -5,6 +5,8 @@ For `assistant replay`, for trying sentences, and for homes from files in tests.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from assistant.home.action import Action
 from assistant.home.model import Device, DeviceType, Home, StateValue
 from assistant.home.registry import Registry
@@ -26,9 +28,9 @@ class MemoryCarrier:
         return ()
 
 
-def in_memory(home: Home) -> Registry:
-    """A registry of all devices of `home`, each obeying from memory."""
-    registry = Registry(home)
+def in_memory(home: Home, exposes: Callable[[Device], bool] = lambda _: True) -> Registry:
+    """A registry of all devices of `home`, each obeying from memory. `exposes`: see `Registry`."""
+    registry = Registry(home, exposes=exposes)
     carrier = MemoryCarrier(registry)
     for device in home.devices.values():
         registry.put(device, carrier)

@@ -41,10 +41,14 @@ class DeviceType(StrEnum):
 
 
 class Risk(StrEnum):
-    """How much harm a wrong action does; the policy asks before RISKY and never does FORBIDDEN."""
+    """How much harm a wrong action does.
+
+    The policy asks before RISKY, takes nothing but the PIN for PIN, and never does FORBIDDEN.
+    """
 
     SAFE = "safe"
     RISKY = "risky"
+    PIN = "pin"
     FORBIDDEN = "forbidden"
 
 

@@ -47,12 +47,18 @@ class Registry:
 
     `home` gives id, language, unit, floors and areas to begin with (its devices are not taken
     over: each needs a carrier, see `put`). `overrides` is the owner's word over names, areas,
-    exposure and risk.
+    exposure and risk. Devices that `exposes` does not hold for are hidden, whoever shows them.
     """
 
-    def __init__(self, home: Home | None = None, overrides: Overrides | None = None) -> None:
+    def __init__(
+        self,
+        home: Home | None = None,
+        overrides: Overrides | None = None,
+        exposes: Predicate = lambda _: True,
+    ) -> None:
         self._base = home or Home()
         self._overrides = overrides or Overrides()
+        self._exposes = exposes
         self._entries: dict[str, _Entry] = {}
         self._timers: tuple[Timer, ...] = self._base.timers
         self._revision = self._base.revision
@@ -250,6 +256,8 @@ class Registry:
             if entry.area_name is not None:
                 device = replace(device, area=self._area_id(entry.area_name))
             device = self._overrides.applied_to(device)
+            if device.exposed and not self._exposes(device):
+                device = replace(device, exposed=False)
             if not self._online:
                 device = replace(device, available=False)
             entry.shown = device
