@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 
 from assistant.audio.echo import EchoCancelledSource
@@ -56,6 +56,7 @@ from assistant.tts.select import select_speaker
 from assistant.tts.speech import Speaker
 from assistant.turn.announce import Announcer
 from assistant.turn.listener import Ears, Listener, Manners, Mouth
+from assistant.turn.remembering import Remembering
 from assistant.turn.reply import Replies
 from assistant.turn.respond import Responder, ways
 from assistant.turn.thinker import Load, Thinker, planner_settings
@@ -66,6 +67,7 @@ from assistant.understand.completeness import completeness
 from assistant.understand.conversation import Conversation
 from assistant.understand.language import load_language
 from assistant.understand.policy import Policy
+from assistant.understand.remembered_file import RememberedFile
 from assistant.understand.template import TemplateUnderstanding
 from assistant.understand.vocabulary import bias_phrases
 from assistant.wake.guard import OwnVoiceGuard
@@ -78,6 +80,8 @@ RETAINED_FILE = "retained.json"
 """In the data folder: what the embedded broker remembers."""
 STORE_FILE = "store.sqlite"
 """In the data folder: timers and lists."""
+REMEMBERED_FILE = "remembered.sqlite"
+"""In the data folder: what the language model has resolved."""
 
 VOCABULARY_DELAY = 0.5
 """Seconds in which changes of the home are gathered before the recogniser is told: a large home
@@ -123,7 +127,8 @@ async def open_home(
     """Connect to the broker, or run the embedded one, and keep the registry up to date.
 
     A broker that can't be reached is waited for in the background. Raises ConfigError for a
-    home file, exposure or credentials that can't be used, MqttError when the embedded broker can't start.
+    home file, exposure or credentials that can't be used, MqttError when the embedded broker
+    can't start.
     """
     try:
         overrides = load_overrides(settings.home.file) if settings.home.file else None
@@ -269,7 +274,8 @@ def open_mind(
     skills = load_skills(skill_folders(folders.skills), settings.skills)
     understanding = TemplateUnderstanding(skills)
     replies = Replies(skills)
-    with closing(Store(folders.data / STORE_FILE)) as store:
+    with ExitStack() as stack:
+        store = stack.enter_context(closing(Store(folders.data / STORE_FILE)))
         timers = Timers(store, registry, settings.language)
         registry.add_performer(TIMER_ACTIONS, timers)
         kept: list[Timers | Lists] = [timers]
@@ -289,6 +295,7 @@ def open_mind(
         thinker = Thinker(
             load or _no_model, registry, settings.language, planner_settings(settings)
         )
+        remembering = stack.enter_context(_memory(settings, folders, registry))
         responder = Responder(
             understanding,
             Policy(settings.policy, registry.vocabulary),
@@ -296,12 +303,31 @@ def open_mind(
             replies,
             registry,
             thinker=thinker,
+            remembering=remembering,
             ways=ways(settings),
             refresh=refresh,
         )
         announcer = Announcer(responder, replies, observe)
         registry.add_performer(("broadcast",), announcer)
         yield Mind(responder, understanding, thinker, registry, timers, announcer)
+
+
+@contextmanager
+def _memory(
+    settings: Settings, folders: Directories, registry: Registry
+) -> Iterator[Remembering | None]:
+    """What is remembered, unless it is not to be; without it everything else works."""
+    file: RememberedFile | None = None
+    if settings.understanding.remember:
+        try:
+            file = RememberedFile(folders.data / REMEMBERED_FILE)
+        except AssistantError as error:
+            log.error("nothing is remembered: %s", error)
+    if file is None:
+        yield None
+        return
+    with closing(file):
+        yield Remembering(file, registry.vocabulary)
 
 
 async def _no_model() -> None:

@@ -13,7 +13,7 @@ from assistant.home.model import Device, DeviceType
 
 _Key = Literal["id", "type", "class", "area"]
 _WRITE: Final = (
-    'write a device\'s id ("light.sofa"), or "type=light", "class=garage", "area=kitchen"'
+_WRITE: Final = 'write its id ("light.sofa"), or "type=light", "class=garage", "area=kitchen"'
 )
 
 
