@@ -195,6 +195,9 @@ class UnderstandingSettings(Section):
     """Plans below this are not carried out; the assistant says that it did not understand."""
     answer_window: Seconds = 6.0
     """How long the microphone stays open for the answer to a question of ours."""
+    remember: bool = True
+    """Remember what the language model made of a sentence and nobody took back, so that it need not
+    be asked again (order = "templates"). See: assistant remembered list."""
 
 
 class LlmRemoteSettings(Section):

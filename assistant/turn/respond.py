@@ -19,6 +19,7 @@ from assistant.home.registry import Registry
 from assistant.plan import Context, Plan, PlanKind, Speech, Utterance
 from assistant.turn.deeds import Deeds, told_of
 from assistant.turn.events import Carried, Planned, Replied, StageDone
+from assistant.turn.remembering import Remembering
 from assistant.turn.reply import Replies
 from assistant.turn.saying import Reply, unless
 from assistant.turn.thinker import Thinker
@@ -37,6 +38,7 @@ from assistant.understand.planner import (
 )
 from assistant.understand.policy import Policy
 from assistant.understand.prompt import Exchange
+from assistant.understand.recall import Recalled
 from assistant.understand.template import TemplateUnderstanding
 
 log = logging.getLogger(__name__)
@@ -122,12 +124,18 @@ class _Ended:
     outcomes: tuple[Outcome, ...] = ()
     wanted: Plan | None = None
     """What a yes to the question that `plan` is carries out, in words of its own."""
+    taught: bool = False
+    """The language model did all of `plan`, and nothing besides, unasked."""
+    recalled: Recalled | None = None
+    """What was remembered and done again."""
 
 
 class Responder:
     """Understands, asks the policy, carries out, and words what came of it.
 
-    `thinker` has the language model, which is asked as `ways` say. `refresh` brings up to date what
+    `thinker` has the language model, which is asked as `ways` say. What it resolved `remembering`
+    knows the next time, if the templates are asked first: who asks the model first wants its
+    answer. `refresh` brings up to date what
     changes by itself (timers) before each turn.
     """
 
@@ -140,6 +148,7 @@ class Responder:
         registry: Registry,
         *,
         thinker: Thinker | None = None,
+        remembering: Remembering | None = None,
         ways: Ways = Ways(),
         refresh: Callable[[], None] = lambda: None,
     ) -> None:
@@ -149,6 +158,7 @@ class Responder:
         self._replies = replies
         self._registry = registry
         self._thinker = thinker
+        self._remembering = remembering if ways.order == "templates" else None
         self._ways = ways
         self._refresh = refresh
 
@@ -199,6 +209,15 @@ class Responder:
         now = time.monotonic()
         conversation.remember(Exchange(utterance.text, reply, mentioned), now)
         observe(Replied(turn, utterance.source, now, reply))
+        if self._remembering is not None:
+            self._remembering.ended(
+                utterance,
+                here.home,
+                ended.plan,
+                ended.outcomes,
+                taught=ended.taught,
+                recalled=ended.recalled,
+            )
         return Response(ended.plan, ended.outcomes, reply, asks)
 
     async def ahead(self, partial: Utterance, conversation: Conversation) -> None:
@@ -218,6 +237,9 @@ class Responder:
             plan = self._by_templates(here)
             if self._is_sure(plan):
                 return await self._carry_out(here, plan, began)
+            if (recalled := self._recalled(here)) is not None:
+                known = _again(recalled)
+                return replace(await self._carry_out(here, known, began), recalled=recalled)
             here.stage("understand", began)
         excuse: Plan | None = None
         if self._thinker is not None and (planner := await self._thinker.planner()) is not None:
@@ -246,6 +268,17 @@ class Responder:
             if other.kind in (PlanKind.ACT, PlanKind.ANSWER):
                 return other
         return plan
+
+    def _recalled(self, here: _Turn) -> Recalled | None:
+        """What the model made of it before, where that is sure and may still be done unasked."""
+        if self._remembering is None:
+            return None
+        recalled = self._remembering.recall(here.utterance, here.home)
+        if recalled is None or not self._is_sure(plan := _again(recalled)):
+            return None
+        checked = self._policy.check(plan, here.home)
+        allowed = checked.kind is PlanKind.ACT and checked.actions == plan.actions
+        return recalled if allowed else None
 
     def _is_sure(self, plan: Plan) -> bool:
         unsure = plan.kind is PlanKind.ACT and plan.score < self._ways.min_score
@@ -321,7 +354,9 @@ class Responder:
             here.stage("act", thought)
         if whole:
             await self._tell_of_deeds(here, deeds, events, outcomes)
-        return replace(ended, outcomes=outcomes)
+        did_all = not deeds.forbidden and all(isinstance(event, Acting) for event in events)
+        taught = whole and did_all and deeds.question() is None
+        return replace(ended, outcomes=outcomes, taught=taught)
 
     def _planned(self, here: _Turn, deeds: Deeds, events: list[PlanEvent]) -> _Ended:
         """The plan that `events` amount to, after the policy."""
@@ -407,3 +442,9 @@ class Responder:
             chosen = replace(plan, kind=PlanKind.ACT, speech=Speech(f"{plan.skill}.{plan.intent}"))
             conversation.pending = Pending(chosen, expires, plan.devices)
         return True
+
+
+def _again(recalled: Recalled) -> Plan:
+    """The plan that does what was remembered, worded as what a model wants is."""
+    plan = told_of(recalled.actions)
+    return replace(plan, intent="remembered", skill="core", score=recalled.score)

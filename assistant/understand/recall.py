@@ -214,8 +214,10 @@ def _fits(
                 yield spans
             continue
         if slot := SLOT.fullmatch(parts[part]):
-            for span in begins.get(word, ()):
-                if span.kind == slot[1]:
-                    waiting.append((part + 1, span.end, (*spans, span)))
+            waiting += [
+                (part + 1, span.end, (*spans, span))
+                for span in begins.get(word, ())
+                if span.kind == slot[1]
+            ]
         elif word < len(words) and words[word].text == parts[part]:
             waiting.append((part + 1, word + 1, spans))

@@ -19,8 +19,8 @@ from assistant.home.action import Action
 from assistant.home.model import Device, DeviceType, Home, Risk
 from assistant.home.vocabulary import ActionError, ParamKind, Vocabulary
 from assistant.understand.grounding import Mentions
-from assistant.understand.lattice import exactly
 from assistant.understand.language import Language
+from assistant.understand.lattice import exactly
 from assistant.understand.mood import Mood, mood, without_politeness
 from assistant.understand.normal import fold
 from assistant.understand.words import Word, spoken, words_of
@@ -141,8 +141,8 @@ class Bearers:
                     found.append(Span(start, end, kind, *devices, *areas))
         lattice = exactly(words)
         for start in range(len(words)):
-            for number in self._language.numbers.at(lattice, start):
-                found.append(Span(start, number.end, "number", number.value.value))
+            numbers = self._language.numbers.at(lattice, start)
+            found += [Span(start, n.end, "number", n.value.value) for n in numbers]
         return found
 
     def named(self, words: tuple[Word, ...]) -> list[bool]:
