@@ -277,6 +277,13 @@ def _change(params: Params, default: float, signs: Mapping[str, int] = _UPWARDS)
     return delta if sign is None else sign * abs(delta)
 
 
+def _changed(now: float, params: Params, default: float) -> float:
+    """`now` times the `factor`, where one is given; else by the amount of `_change`."""
+    if "factor" in params:
+        return now * _number(params, "factor")
+    return now + _change(params, default)
+
+
 def _clamp(value: float, low: float | None, high: float | None) -> float:
     if low is not None:
         value = max(low, value)
@@ -312,11 +319,12 @@ def _toggle(device: Device, params: Params) -> Action:
 
 def _adjust_brightness(device: Device, params: Params) -> Action:
     now = _known(device.state, "brightness")
-    if device.state.get("on") is False:
+    # "Twice as bright" is said of the light there was; "by ten" of the darkness there is.
+    if device.state.get("on") is False and "factor" not in params:
         now = 0.0
     elif now is None:
         now = 50.0
-    target = _clamp(now + _change(params, 20), 1, 100)
+    target = _clamp(_changed(now, params, 20), 1, 100)
     return Action("set_brightness", params={"brightness": _tidy(target)})
 
 
@@ -336,7 +344,7 @@ def _set_color_temp(device: Device, params: Params) -> Action:
 
 def _adjust_position(device: Device, params: Params) -> Action:
     now = _known(device.state, "position")
-    target = (_ASSUMED["position"] if now is None else now) + _change(params, 20)
+    target = _changed(_ASSUMED["position"] if now is None else now, params, 20)
     return Action("set_position", params={"position": _tidy(_clamp(target, 0, 100))})
 
 
@@ -352,18 +360,18 @@ def _adjust_temperature(device: Device, params: Params) -> Action:
 
 def _adjust_fan_speed(device: Device, params: Params) -> Action:
     now = _known(device.state, "percentage")
-    if device.state.get("on") is False:
+    if device.state.get("on") is False and "factor" not in params:
         now = 0.0
     elif now is None:
         now = _ASSUMED["percentage"]
     step = device.step or 0
-    target = _clamp(now + _change(params, max(25, step)), step or 1, 100)
+    target = _clamp(_changed(now, params, max(25, step)), step or 1, 100)
     return _set_fan_speed(device, {"percentage": target})
 
 
 def _adjust_volume(device: Device, params: Params) -> Action:
     now = _known(device.state, "volume")
-    target = (_ASSUMED["volume"] if now is None else now) + _change(params, 10)
+    target = _changed(_ASSUMED["volume"] if now is None else now, params, 10)
     return Action("set_volume", params={"volume": _tidy(_clamp(target, 0, 100))})
 
 
@@ -489,6 +497,10 @@ def _relative(unit: str, *directions: str) -> tuple[Param, ...]:
     )
 
 
+_FACTOR: Final = Param("factor", ParamKind.NUMBER, low=0, high=10, required=False)
+"""What a level is multiplied by; nothing a temperature is."""
+
+
 def _of(*types: DeviceType) -> frozenset[DeviceType]:
     return frozenset(types)
 
@@ -526,7 +538,7 @@ ACTIONS: Final[tuple[ActionSpec, ...]] = (
         "make brighter or dimmer",
         _of(_T.LIGHT),
         _has("brightness"),
-        _relative("%"),
+        (*_relative("%"), _FACTOR),
         resolve=_adjust_brightness,
     ),
     ActionSpec(
@@ -588,7 +600,7 @@ ACTIONS: Final[tuple[ActionSpec, ...]] = (
         "open or close a little",
         _OPENABLE,
         _has("position"),
-        _relative("%"),
+        (*_relative("%"), _FACTOR),
         resolve=_adjust_position,
     ),
     # locks
@@ -640,7 +652,7 @@ ACTIONS: Final[tuple[ActionSpec, ...]] = (
         "make faster or slower",
         _of(_T.FAN),
         _has("speed"),
-        _relative("%"),
+        (*_relative("%"), _FACTOR),
         resolve=_adjust_fan_speed,
     ),
     ActionSpec(
@@ -696,7 +708,7 @@ ACTIONS: Final[tuple[ActionSpec, ...]] = (
         "make louder or quieter",
         _of(_T.MEDIA_PLAYER),
         _has("volume"),
-        _relative("%"),
+        (*_relative("%"), _FACTOR),
         resolve=_adjust_volume,
     ),
     ActionSpec("mute", "mute", _of(_T.MEDIA_PLAYER), _has("volume"), effect=_fixed(muted=True)),

@@ -157,6 +157,8 @@ def _slots(
             continue
         if param.name == "name" and "timer" in names:
             continue  # a timer is told by its number
+        if param.name == "factor":
+            continue  # a level is as easily told outright, by who knows the present one
         takes = _takes(spec, param, device, home, handles, vocabulary)
         # What turns an action into its opposite is always said.
         required = param.required or param.kind in (ParamKind.FLAG, ParamKind.CHOICE)

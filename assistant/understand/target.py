@@ -1,8 +1,10 @@
 """From "the kitchen lights" to devices: who is meant by the slots of a sentence.
 
 Slots that name a target: `name` (a device's name), `kind` (what sort of thing: "light",
-"cover.blind", with "+" for several), `area`, `floor`, `here`, `everywhere`, `all`. Skills'
-handlers call `act`; questions call `find`.
+"cover.blind", with "+" for several), `area`, `floor`, `here`, `everywhere`, `all`, `it` and `other`
+(the things spoken of last, and what is beside them), and, for what is left out, `except_name`,
+`except_kind`, `except_area`, `except_floor` (a second and third exception end with _2 and _3).
+Skills' handlers call `act`; questions call `find`.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ ONE_AT_A_TIME: Final = frozenset(
 )
 """Types of which a singular ("the door") is one device, and several are asked about."""
 _MOST_CHOICES: Final = 5
+_EXCEPTIONS: Final = ("", "_2", "_3")
+"""What the slots of each exception end with: `except_area`, `except_area_2`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,8 @@ def find(
         if meant or request.recent:
             return Found(meant) if meant else Found(problem=UNKNOWN)
         return Found(problem=Plan(PlanKind.ASK, speech=Speech("core.which_device")))
+    if slots.get("other"):
+        return _other(request, [d for d in candidates if fits(d)])
     areas = place_of(request)
     if "name" in slots:
         return _named(request, candidates, areas)
@@ -127,21 +133,27 @@ def find(
 
 
 def _without_excepted(request: Request, candidates: list[Device]) -> list[Device]:
-    """`candidates` without those of "except the kitchen", "but not the TV"."""
-    slots, names = request.slots, request.names
-    if "except_area" in slots:
-        areas = names["area"].get(slots["except_area"], ())
-        candidates = [d for d in candidates if d.area not in areas]
-    if "except_floor" in slots:
-        floors = names["floor"].get(slots["except_floor"], ())
-        areas = tuple(a.id for a in request.home.areas if a.floor in floors)
-        candidates = [d for d in candidates if d.area not in areas]
-    if "except_name" in slots:
-        ids = names["name"].get(slots["except_name"], ())
-        candidates = [d for d in candidates if d.id not in ids]
-    if "except_kind" in slots:
-        spared = of_kind(candidates, parse_kind(slots["except_kind"])[0])
-        candidates = [d for d in candidates if d not in spared]
+    """`candidates` without those of "except the kitchen and the hall", "but not the TV".
+
+    The slots of exceptions are `except_KIND`, and for further ones `except_KIND_2` and so on.
+    """
+    names = request.names
+    for slot, said in request.slots.items():
+        what = slot.removeprefix("except_").partition("_")[0] if slot.startswith("except_") else ""
+        match what:
+            case "area":
+                areas = names["area"].get(said, ())
+                candidates = [d for d in candidates if d.area not in areas]
+            case "floor":
+                floors = names["floor"].get(said, ())
+                areas = tuple(a.id for a in request.home.areas if a.floor in floors)
+                candidates = [d for d in candidates if d.area not in areas]
+            case "name":
+                ids = names["name"].get(said, ())
+                candidates = [d for d in candidates if d.id not in ids]
+            case "kind":
+                spared = of_kind(candidates, parse_kind(said)[0])
+                candidates = [d for d in candidates if d not in spared]
     return candidates
 
 
@@ -322,8 +334,25 @@ def carry(
 
 
 def amount(request: Request) -> dict[str, ParamValue]:
-    """The parameters of a relative action: a direction, and the size where one was said."""
-    params: dict[str, ParamValue] = {"direction": request.slots["direction"]}
-    if "delta" in request.slots:
-        params["delta"] = request.slots["delta"]
+    """The parameters of a relative action: a direction, and the size where one was said.
+
+    Sizes are the slots `delta` (in the unit of what changes), `factor` ("twice as": downwards it
+    divides) and `fraction` ("by a third").
+    """
+    slots = request.slots
+    down = slots.get("direction") == "down"
+    if "fraction" in slots:
+        share = float(slots["fraction"])
+        return {**_direction(not down), "factor": round(1 - share if down else 1 + share, 3)}
+    if "factor" in slots:
+        factor = float(slots["factor"])
+        factor = round(1 / factor if down else factor, 3)
+        return {**_direction(factor > 1), "factor": factor}
+    params: dict[str, ParamValue] = {"direction": slots["direction"]}
+    if "delta" in slots:
+        params["delta"] = slots["delta"]
     return params
+
+
+def _direction(up: bool) -> dict[str, ParamValue]:
+    return {"direction": "up" if up else "down"}

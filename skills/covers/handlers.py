@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from assistant.home.action import ParamValue
 from assistant.home.model import DeviceType
 from assistant.plan import Plan
 from assistant.skill import Request
@@ -42,5 +43,10 @@ def set_position(request: Request) -> Plan:
 
 
 def adjust_position(request: Request) -> Plan:
-    """ "Open the blinds a bit more"."""
-    return act(request, "adjust_position", _BOTH, amount(request))
+    """ "Open the blinds a bit more", "close them by a third" (of the way)."""
+    params: dict[str, ParamValue] = {"direction": request.slots["direction"]}
+    if "fraction" in request.slots:
+        params["delta"] = round(100 * float(request.slots["fraction"]))
+    else:
+        params = amount(request)
+    return act(request, "adjust_position", _BOTH, params)
