@@ -133,28 +133,49 @@ def find(
 
 
 def _without_excepted(request: Request, candidates: list[Device]) -> list[Device]:
-    """`candidates` without those of "except the kitchen and the hall", "but not the TV".
+    """`candidates` without those of "except the kitchen and Emma's lamp", "but not the TV"."""
+    spared = {d.id for which in _EXCEPTIONS for d in _excepted(request, which, candidates)}
+    return [d for d in candidates if d.id not in spared]
 
-    The slots of exceptions are `except_KIND`, and for further ones `except_KIND_2` and so on.
-    """
-    names = request.names
-    for slot, said in request.slots.items():
-        what = slot.removeprefix("except_").partition("_")[0] if slot.startswith("except_") else ""
-        match what:
-            case "area":
-                areas = names["area"].get(said, ())
-                candidates = [d for d in candidates if d.area not in areas]
-            case "floor":
-                floors = names["floor"].get(said, ())
-                areas = tuple(a.id for a in request.home.areas if a.floor in floors)
-                candidates = [d for d in candidates if d.area not in areas]
-            case "name":
-                ids = names["name"].get(said, ())
-                candidates = [d for d in candidates if d.id not in ids]
-            case "kind":
-                spared = of_kind(candidates, parse_kind(said)[0])
-                candidates = [d for d in candidates if d not in spared]
-    return candidates
+
+def _excepted(request: Request, which: str, candidates: Sequence[Device]) -> Sequence[Device]:
+    """Those of `candidates` that one exception tells by all that is said of it: kind and place."""
+    home, names = request.home, request.names
+    told = {
+        what: request.slots[slot]
+        for what in ("area", "floor", "name", "kind")
+        if (slot := f"except_{what}{which}") in request.slots
+    }
+    found = list(candidates) if told else []
+    if "area" in told:
+        areas = names["area"].get(told["area"], ())
+        found = [d for d in found if d.area in areas]
+    if "floor" in told:
+        floors = names["floor"].get(told["floor"], ())
+        on_floor = {a.id for a in home.areas if a.floor in floors}
+        found = [d for d in found if d.area in on_floor]
+    if "name" in told:
+        ids = names["name"].get(told["name"], ())
+        found = [d for d in found if d.id in ids]
+    if "kind" in told:
+        found = of_kind(found, parse_kind(told["kind"])[0])
+    return found
+
+
+def _other(request: Request, candidates: Sequence[Device]) -> Found:
+    """ "The other one": what is beside the things spoken of last, alike in name if any is."""
+    last = [d for d in request.home.exposed() if d.id in request.recent]
+    if not last:
+        return Found(problem=Plan(PlanKind.ASK, speech=Speech("core.which_device")))
+    places = {(d.type, d.area) for d in last}
+    beside = [d for d in candidates if d not in last and (d.type, d.area) in places]
+    called = {word for d in last for name in spoken_names(d) for word in name.split()}
+    alike = [d for d in beside if any(called & {*n.split()} for n in spoken_names(d))]
+    kind, _ = parse_kind(request.slots.get("kind", ""))
+    found = tuple(alike or of_kind(beside, kind))
+    if not found:
+        return Found(problem=UNKNOWN)
+    return Found(found, _ask_which(found, request.home) if len(found) > 1 else None)
 
 
 def _named(request: Request, candidates: Sequence[Device], areas: frozenset[str] | None) -> Found:
