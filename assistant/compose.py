@@ -67,6 +67,7 @@ from assistant.understand.completeness import completeness
 from assistant.understand.conversation import Conversation
 from assistant.understand.language import load_language
 from assistant.understand.policy import Policy
+from assistant.understand.remembered_file import FILE_NAME as REMEMBERED
 from assistant.understand.remembered_file import RememberedFile
 from assistant.understand.template import TemplateUnderstanding
 from assistant.understand.vocabulary import bias_phrases
@@ -80,8 +81,6 @@ RETAINED_FILE = "retained.json"
 """In the data folder: what the embedded broker remembers."""
 STORE_FILE = "store.sqlite"
 """In the data folder: timers and lists."""
-REMEMBERED_FILE = "remembered.sqlite"
-"""In the data folder: what the language model has resolved."""
 
 VOCABULARY_DELAY = 0.5
 """Seconds in which changes of the home are gathered before the recogniser is told: a large home
@@ -320,7 +319,7 @@ def _memory(
     file: RememberedFile | None = None
     if settings.understanding.remember:
         try:
-            file = RememberedFile(folders.data / REMEMBERED_FILE)
+            file = RememberedFile(folders.data / REMEMBERED)
         except AssistantError as error:
             log.error("nothing is remembered: %s", error)
     if file is None:

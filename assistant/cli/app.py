@@ -17,6 +17,7 @@ from assistant.cli import (
     listen,
     llm,
     models,
+    remembered,
     replay,
     run,
     say,
@@ -55,6 +56,7 @@ app.command("ask")(ask.command)
 app.command("listen")(listen.command)
 app.command("replay")(replay.command)
 app.command("devices")(devices.command)
+app.add_typer(remembered.app, name="remembered")
 app.add_typer(models.app, name="models")
 app.add_typer(llm.app, name="llm")
 app.command("say")(say.command)

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from assistant.home import hazard
 from assistant.home.action import Action
 from assistant.home.model import Device, DeviceType, Home, Risk
-from assistant.home.vocabulary import ActionError, ParamKind, Vocabulary
+from assistant.home.vocabulary import VOCABULARY, ActionError, ParamKind, Vocabulary
 from assistant.understand.grounding import Mentions
 from assistant.understand.language import Language
 from assistant.understand.lattice import exactly
@@ -213,13 +212,13 @@ def is_harmless(action: Action, device: Device, vocabulary: Vocabulary) -> bool:
     return True
 
 
-def does(steps: tuple[Step, ...], vocabulary: Vocabulary, names: Mapping[str, str] = {}) -> str:
-    """What `steps` do, for a table: ids, or the `names` that they have."""
+def does(steps: tuple[Step, ...], vocabulary: Vocabulary = VOCABULARY) -> str:
+    """What `steps` do, for the owner to read."""
     told = []
     for step in steps:
         spec = vocabulary.actions.get(step.action.name)
         what = spec.description if spec is not None else step.action.name
-        whom = ", ".join(names.get(device, device) for device in step.action.devices)
+        whom = ", ".join(step.action.devices)
         params = ", ".join(f"{name} {value}" for name, value in step.action.params.items())
         told.append(f"{what} {whom}{f': {params}' if params else ''}")
     return "; ".join(told)

@@ -18,6 +18,8 @@ from assistant.understand.remembered import Remembered, Slot, Step
 
 log = logging.getLogger(__name__)
 
+FILE_NAME: Final = "remembered.sqlite"
+"""In the data folder."""
 MOST: Final = 500
 """Utterances that are remembered; of more, those go that were not used for the longest time."""
 _VERSION: Final = 1
