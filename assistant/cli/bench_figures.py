@@ -84,6 +84,7 @@ def figures(
     tell("loading")
     seconds, decoder = timed(lambda: Measured(directory, runtime))
     yield Figure("load_s", seconds, "load, files in memory already", f"{seconds:.1f} s")
+    decoder.settle()
     yield _memory("resident_loaded", "memory of the process then", resident())
     yield from _parts(decoder, acceptance, tell)
     yield from _prompts(subject, decoder, acceptance, tell)

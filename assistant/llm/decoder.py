@@ -26,6 +26,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from assistant.errors import LlmError, ModelError, QueryError
+from assistant.llm import pages
 from assistant.llm.directory import ModelDirectory
 from assistant.llm.layout import Part, parts
 
@@ -123,6 +124,11 @@ class Decoder:
         self._cancelled = threading.Event()
         self.passes = 0
         """Passes of the trunk so far."""
+        self._moving = pages.move_in_background()
+
+    def settle(self) -> None:
+        """Wait until the weights are on huge pages: what is measured before gets faster later."""
+        self._moving.join()
 
     @property
     def tokens(self) -> Sequence[int]:

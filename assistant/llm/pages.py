@@ -1,4 +1,4 @@
-"""Weights on huge pages: decoding reads all of them for every token, and translates fewer addresses.
+"""Weights on huge pages: decoding reads all weights for every token, and looks up fewer addresses.
 
 Onnxruntime asks the system for memory in pages of 4 KB, and has no setting for others. What lies
 in them already is moved to huge pages here, which needs Linux 6.1; elsewhere all stays as it is.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import logging
 import os
 import re
@@ -48,7 +49,7 @@ def move() -> int:
     harm.
     """
     size = _huge_page()
-    advise = getattr(ctypes.CDLL(None), "madvise", None) if size else None
+    advise = getattr(ctypes.CDLL(None, use_errno=True), "madvise", None) if size else None
     if size is None or advise is None:
         return 0
     advise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
@@ -62,9 +63,10 @@ def move() -> int:
         begin, end = -(-begin // size) * size, end // size * size
         for at in range(begin, end, max(size, _STEP)):
             length = min(max(size, _STEP), end - at)
-            if advise(at, length, _COLLAPSE):
+            if not advise(at, length, _COLLAPSE):
+                moved += length
+            elif ctypes.get_errno() != errno.EAGAIN:  # which is for a part in use just then
                 break  # freed, or no huge page can be had: then the next one would only take time
-            moved += length
     _log.debug("%d MB on huge pages after %.1f s", moved >> 20, time.monotonic() - started)
     return moved
 
