@@ -57,9 +57,11 @@ def lesson(
     bearers = Bearers(home, language)
     named = bearers.named(words)
     # A name is none of the words it is made of: the night light does not speak of the night.
-    own = " ".join("·" if name else word.text for word, name in zip(words, named, strict=True))
-    if language.depending.search(own) or not own.strip("· "):
+    own = ["·" if name else word.text for word, name in zip(words, named, strict=True)]
+    if language.depending.search(" ".join(own)):
         return None
+    if not set(own) - {"·"} - language.articles - frozenset(language.links):
+        return None  # a bare name: what it is to do, the model saw from how things stand
     mentions = Mentions(utterance.text, language, home)
     if not all(device is not None and mentions.grounded(device) for device in devices):
         return None
