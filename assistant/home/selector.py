@@ -12,9 +12,7 @@ from assistant.home.file import slug
 from assistant.home.model import Device, DeviceType
 
 _Key = Literal["id", "type", "class", "area"]
-_WRITE: Final = (
 _WRITE: Final = 'write its id ("light.sofa"), or "type=light", "class=garage", "area=kitchen"'
-)
 
 
 @dataclass(frozen=True, slots=True)
