@@ -47,8 +47,8 @@ def example(
 ) -> Example | None:
     """A sentence of some template through the states `within` (of `leading_to`).
 
-    `free` are words that free text is made of. None where the way that was taken needs a list
-    that is empty.
+    `free` are words that free text is made of. None where the way that was taken can't go
+    on without a list that is empty, or not there.
     """
     state, said = START, list[str]()
     slots: list[tuple[str, Any]] = []
@@ -58,10 +58,16 @@ def example(
             for word, ends in automaton.out_words[state].items()
             for end in ends
         ]
-        ways += [("", key, slot, end) for key, slot, end in automaton.out_lists[state]]
+        ways += [
+            ("", key, slot, end)
+            for key, slot, end in automaton.out_lists[state]
+            if isinstance(key, NumberRange) or key == FREE or key in listings
+        ]
         ways += [("", None, "", end) for end in automaton.out_free[state]]
         ways = [way for way in ways if way[-1] in within]
         if not ways:
+            if state not in automaton.accepts:
+                return None
             return Example(" ".join(said), automaton.accepts[state], tuple(slots))
         word, key, slot, state = dice.choice(ways)
         if key is None:
@@ -87,7 +93,7 @@ def _fill(
     if key == FREE:
         words = [dice.choice(free) for _ in range(dice.randint(1, 3))]
         return words, " ".join(words)
-    return _phrase(listings[key].trie, dice) if key in listings else None
+    return _phrase(listings[key].trie, dice)
 
 
 def _phrase(trie: Trie, dice: random.Random) -> tuple[list[str], Any] | None:

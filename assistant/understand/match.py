@@ -33,7 +33,7 @@ _WITH_FREE_TEXT: Final = 0.9
 _PLACES: Final = ("area", "floor")
 _LONGEST_PLACE: Final = 3
 """Words of the name of a place that is not known."""
-_SETTLED: Final = frozenset({PlanKind.ACT, PlanKind.ANSWER, PlanKind.CHAT, PlanKind.NOTHING})
+SETTLED: Final = frozenset({PlanKind.ACT, PlanKind.ANSWER, PlanKind.CHAT, PlanKind.NOTHING})
 
 _LOOSEST: Final = 1.7
 """What a reading that allows for mishearings may cost."""
@@ -101,18 +101,25 @@ class Matcher:
         A handler that can't resolve its target gives way to the next candidate, but never to one
         with more free text in it: "play X on the TV in the kitchen" must not become a song title.
         """
-        folded, start = without_politeness(fold(text), asked.language)
-        words = words_of(folded)
+        whole = fold(text)
+        polite, start = without_politeness(whole, asked.language)
+        # What sounds polite may be a part of the command: "dai la mandata".
+        for folded, begin in dict.fromkeys(((polite, start), (whole, 0))):
+            plan = self._exactly(asked, words_of(folded), text[begin:])
+            if plan is not None:
+                return plan
+        return None
+
+    def _exactly(self, asked: Asked, words: Sequence[Word], text: str) -> Plan | None:
+        """The best plan that `words` make, which are places in `text`."""
         names = self.names(asked.home, asked.language)
-        found = self._candidates(
-            asked, exactly(words), text[start:], _with_timers(names, asked.home)
-        )
+        found = self._candidates(asked, exactly(words), text, _with_timers(names, asked.home))
         fallback: tuple[Plan, _Candidate] | None = None
         for candidate in sorted(found, key=lambda c: c.rank)[:_MOST_CANDIDATES]:
             if fallback is not None and candidate.free > fallback[1].free:
                 break
             plan = self._handle(asked, candidate, names)
-            if plan.kind in _SETTLED:
+            if plan.kind in SETTLED:
                 return plan
             if plan.kind is not PlanKind.UNKNOWN and fallback is None:
                 fallback = plan, candidate
@@ -168,7 +175,7 @@ class Matcher:
             if candidate.free[0] and candidate.cost > _LOOSEST_WITH_FREE_TEXT:
                 continue
             plan = self._handle(asked, candidate, names)
-            if plan.kind in _SETTLED or plan.kind is PlanKind.ASK:
+            if plan.kind in SETTLED or plan.kind is PlanKind.ASK:
                 likely.append((candidate.cost, plan))
         if not likely:
             return None

@@ -13,8 +13,8 @@ from assistant.home.vocabulary import ACTIONS
 PER_AREA: Final = 10
 _ROOMS: Final = (
     "Kitchen", "Living Room", "Bedroom", "Bathroom", "Study", "Hallway", "Cellar", "Attic",
-    "Garage", "Nursery", "Workshop", "Laundry", "Library", "Pantry", "Conservatory", "Gym", "Guest Room",
-    "Den",
+    "Garage", "Nursery", "Workshop", "Laundry", "Library", "Pantry", "Conservatory", "Gym",
+    "Guest Room", "Den",
 )  # fmt: skip
 _THINGS: Final = (
     (DeviceType.LIGHT, "Ceiling Light"), (DeviceType.LIGHT, "Floor Lamp"),
