@@ -181,7 +181,7 @@ def about(text: str, language: Language, home: Home) -> str:
     """
     mentions = Mentions(text, language, home)
     spoken_of = sorted(device.id for device in home.exposed() if mentions.grounded(device))
-    return hashlib.sha256("\n".join(spoken_of).encode()).hexdigest()[:16]
+    return hashlib.sha256("\n".join(spoken_of).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def is_harmless(action: Action, device: Device, vocabulary: Vocabulary) -> bool:

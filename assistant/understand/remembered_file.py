@@ -74,7 +74,7 @@ class RememberedFile:
                     raise
                 self._move_aside(error)
                 self._open()
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, UnicodeError) as error:
             raise self._unusable(error) from error
 
     def close(self) -> None:
@@ -220,7 +220,7 @@ class RememberedFile:
                 self._move_aside(error)
                 self._open()
                 return do(self._database)
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, UnicodeError) as error:
             raise self._unusable(error) from error
         finally:
             with suppress(sqlite3.Error):
@@ -287,7 +287,7 @@ def _row(entry: Remembered) -> tuple[Any, ...]:
         entry.area,
         entry.pattern,
         json.dumps(slots),
-        json.dumps(steps, ensure_ascii=False),
+        json.dumps(steps),
         entry.about,
         entry.learnt,
         entry.trial_ends,

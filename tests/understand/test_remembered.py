@@ -223,11 +223,10 @@ def test_a_pattern_says_the_same_of_others_that_can_do_it(said: str, does: str |
         learn("the sofa lamp annoys me", SOFA_OFF),
         learn("I fancy the sofa lamp at around forty", "set_brightness light.sofa brightness=40"),
         learn(
-            "swap the sofa lamp for the worktop lights", "turn_off light.sofa; turn_on light.worktop"
+            "swap the sofa lamp for the worktop lights",
+            "turn_off light.sofa; turn_on light.worktop",
         ),
-        learn(
-            "I can't see a thing in the kitchen", "turn_on light.kitchen_ceiling light.worktop"
-        ),
+        learn("I can't see a thing in the kitchen", "turn_on light.kitchen_ceiling light.worktop"),
     ]
     entries = [entry for entry in learnt if entry is not None]
     assert len(entries) == 4
@@ -286,7 +285,7 @@ def test_where_two_memories_disagree_the_model_is_asked() -> None:
     assert known([off, dim], off.said) == actions(SOFA_OFF)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10_000), later=st.integers(0, 10_000), choice=st.randoms())
 def test_only_what_is_exposed_and_harmless_is_ever_recalled(
     seed: int, later: int, choice: Any
@@ -294,7 +293,7 @@ def test_only_what_is_exposed_and_harmless_is_ever_recalled(
     """Whatever is learnt in a random home, and whatever becomes of that home."""
     home = random_home(seed)
     entries = []
-    for device in home.exposed():
+    for device in home.exposed()[::2]:  # the others by pattern
         for spec in VOCABULARY.possible(device):
             utterance = Utterance(f"{device.name} wants {spec.name}", "en", "somewhere")
             entry = lesson(utterance, home, [Action(spec.name, (device.id,))], VOCABULARY)
