@@ -321,7 +321,8 @@ class QuietSettings(Section):
     @classmethod
     def _is_a_time(cls, value: object) -> object:
         if isinstance(value, str) and re.fullmatch(r"([01]?\d|2[0-3]):[0-5]\d(:00)?", value):
-            return time(*map(int, value.split(":")))
+            hour, minute = value.split(":")[:2]
+            return time(int(hour), int(minute))
         if value is None or isinstance(value, time):
             return value
         raise ValueError('must be a time of day such as "22:30"')

@@ -82,8 +82,8 @@ class Deeds:
         self._question: Plan | None = None
         self.wanted = False
         """Something was wanted, whatever became of it."""
-        self.forbidden = False
-        """Something was wanted that may not be done."""
+        self.forbidden: Plan | None = None
+        """The refusal of what was wanted first and may not be done."""
 
     @property
     def begun(self) -> tuple[Action, ...]:
@@ -93,13 +93,17 @@ class Deeds:
     def take(self, action: Action) -> None:
         """Begin `action`, or hold it back for the question, or note that it is forbidden."""
         self.wanted = True
-        alone = self._policy.check(Plan(PlanKind.ACT, actions=(action,)), self._home)
+        alone = self._checked(Plan(PlanKind.ACT, actions=(action,)))
         if alone.kind is PlanKind.REFUSE:
-            self.forbidden = True
+            self._forbid(alone)
             return
         (action,) = alone.actions
         together = Plan(PlanKind.ACT, actions=(*self.begun, action))
-        if PlanKind.ASK in (alone.kind, self._policy.check(together, self._home).kind):
+        whole = self._checked(together)
+        if whole.kind is PlanKind.REFUSE:  # one too many
+            self._forbid(whole)
+            return
+        if PlanKind.ASK in (alone.kind, whole.kind):
             self._held.append(action)
             return
         before = [task for other, task in self._begun if _meet(other, action)]
@@ -109,11 +113,13 @@ class Deeds:
         """Put `question`, the planner's own, about its actions in the end."""
         self.wanted = True
         asked = replace(question, kind=PlanKind.ACT, confirm=False)
-        checked = self._policy.check(asked, self._home)
+        checked = self._checked(asked)
         if checked.kind is PlanKind.REFUSE:
-            self.forbidden = True
+            self._forbid(checked)
             return
-        self._question = replace(question, actions=checked.actions)
+        self._question = replace(question, actions=checked.actions, pin=checked.pin)
+        if checked.pin:
+            self._question = replace(self._question, speech=checked.speech)
 
     def question(self) -> Plan | None:
         """The one question about all that waits for a yes, which carries out its actions."""
@@ -123,10 +129,13 @@ class Deeds:
         if self._question is not None:
             held += self._question.actions
         everything = Plan(PlanKind.ACT, actions=(*self.begun, *held))
-        speech = self._policy.check(everything, self._home).speech
+        checked = self._checked(everything)
+        if checked.kind is PlanKind.REFUSE:
+            return checked
+        speech = checked.speech
         if held[1:] and speech is not None and speech.key == "core.confirm":
             speech = Speech("core.confirm_steps", {"steps": [self._step(a) for a in held]})
-        return Plan(PlanKind.ASK, actions=held, confirm=True, speech=speech)
+        return Plan(PlanKind.ASK, actions=held, confirm=True, pin=checked.pin, speech=speech)
 
     async def outcomes(self) -> tuple[Outcome, ...]:
         """What came of all that was begun, in the order in which it was wanted."""
@@ -137,6 +146,12 @@ class Deeds:
         """End what is still being carried out; nobody waits for it."""
         for _, task in self._begun:
             task.cancel()
+
+    def _forbid(self, refusal: Plan) -> None:
+        self.forbidden = self.forbidden or refusal
+
+    def _checked(self, plan: Plan) -> Plan:
+        return self._policy.check(plan, self._home, by_model=True)
 
     def _step(self, action: Action) -> dict[str, Any]:
         """`action` for the words of a question: as the planner puts it too."""

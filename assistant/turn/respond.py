@@ -12,19 +12,20 @@ from typing import Final, Literal
 
 from assistant.config import Settings
 from assistant.errors import LlmError
-from assistant.home.action import Outcome
+from assistant.home.action import Outcome, Result
 from assistant.home.executor import Executor
 from assistant.home.model import Home
 from assistant.home.registry import Registry
-from assistant.plan import Context, Plan, PlanKind, Speech, Utterance
+from assistant.plan import Plan, PlanKind, Speech, Utterance
 from assistant.turn.deeds import Deeds, told_of
 from assistant.turn.events import Carried, Planned, Replied, StageDone
+from assistant.turn.hindsight import in_hindsight
 from assistant.turn.remembering import Remembering
 from assistant.turn.reply import Replies
 from assistant.turn.saying import Reply, unless
 from assistant.turn.thinker import Thinker
 from assistant.turn.trace import Observer
-from assistant.understand.conversation import Conversation, Pending, answer
+from assistant.understand.conversation import Conversation, Deed, Pending, answer
 from assistant.understand.language import load_language
 from assistant.understand.planner import (
     Acting,
@@ -189,9 +190,8 @@ class Responder:
         )
         now = time.monotonic()
         had_asked = conversation.pending is not None and not conversation.pending.choices
-        plan = answer(
-            conversation, utterance.text, here.home, load_language(utterance.language), now
-        )
+        language = load_language(utterance.language)
+        plan = answer(conversation, utterance.text, here.home, language, now, utterance.speaker)
         if plan is None:
             ended = await self._understand(here, now)
         else:
@@ -201,13 +201,17 @@ class Responder:
         commanded = [o.device for o in ended.outcomes if o.device is not None]
         concerned = [device for action in ended.plan.actions for device in action.devices]
         mentioned = tuple(dict.fromkeys((*commanded, *concerned, *ended.plan.devices)))
-        if mentioned:
-            conversation.recent = mentioned
         asks = False
         if not here.interrupted.is_set():  # else it has not been asked
-            asks = self._remember(conversation, ended.plan, ended.wanted or ended.plan, reply)
+            asks = self._remember(here, ended.plan, ended.wanted or ended.plan)
         now = time.monotonic()
-        conversation.remember(Exchange(utterance.text, reply, mentioned), now)
+        conversation.remember(
+            Exchange(utterance.text, reply, mentioned),
+            now,
+            speaker=utterance.speaker,
+            plan=ended.plan,
+            deed=_deed(here.home, ended.outcomes),
+        )
         observe(Replied(turn, utterance.source, now, reply))
         if self._remembering is not None:
             self._remembering.ended(
@@ -257,8 +261,17 @@ class Responder:
         return await self._carry_out(here, self._at_a_loss(here, plan), began)
 
     def _by_templates(self, here: _Turn) -> Plan:
-        """The plan for what was most likely said, or else for what may have been said instead."""
-        utterance, context = here.utterance, Context(here.conversation.recent)
+        """The plan for what was most likely said, or else for what may have been said instead.
+
+        Both in the light of what was said before.
+        """
+        utterance, now = here.utterance, time.monotonic()
+        plan = self._in_words(here, now)
+        return in_hindsight(plan, here.conversation, here.home, now, utterance.speaker)
+
+    def _in_words(self, here: _Turn, now: float) -> Plan:
+        utterance = here.utterance
+        context = here.conversation.context(now, utterance.speaker)
         plan = self._understanding.understand(utterance, here.home, context)
         if plan.kind is not PlanKind.UNKNOWN:
             return plan
@@ -276,7 +289,7 @@ class Responder:
         recalled = self._remembering.recall(here.utterance, here.home)
         if recalled is None or not self._is_sure(plan := _again(recalled)):
             return None
-        checked = self._policy.check(plan, here.home)
+        checked = self._policy.check(plan, here.home, by_model=True)
         allowed = checked.kind is PlanKind.ACT and checked.actions == plan.actions
         return recalled if allowed else None
 
@@ -368,7 +381,8 @@ class Responder:
         elif deeds.begun:
             plan = replace(plan, kind=PlanKind.ACT, actions=deeds.begun)
         elif deeds.wanted:
-            plan = replace(plan, kind=PlanKind.REFUSE, actions=(), speech=NOT_ALLOWED)
+            speech = deeds.forbidden.speech if deeds.forbidden is not None else NOT_ALLOWED
+            plan = replace(plan, kind=PlanKind.REFUSE, actions=(), speech=speech)
         here.planned(plan, self._thinker.model if self._thinker is not None else "")
         return _Ended(plan, wanted=wanted)
 
@@ -382,8 +396,8 @@ class Responder:
         """Say what came of what the model wanted, what it may not, and what is asked or excused."""
         if outcomes:
             await self._tell(here, told_of(deeds.begun), outcomes)
-        if deeds.forbidden:
-            self._say(here, Plan(PlanKind.REFUSE, speech=NOT_ALLOWED))
+        if deeds.forbidden is not None:
+            self._say(here, deeds.forbidden)
         if (question := deeds.question()) is not None:
             self._say(here, question)
             return
@@ -414,6 +428,8 @@ class Responder:
         language = here.utterance.language
         home = self._registry.home()
         here.reply.sentences(self._replies.from_outcomes(plan, outcomes, home, language))
+        if plan.speech is not None and isinstance(but := plan.speech.values.get("but"), Speech):
+            here.reply.sentences(self._replies.word(but, language))
 
     def _say(self, here: _Turn, plan: Plan) -> None:
         """Say the speech of `plan`, which does nothing (now)."""
@@ -430,17 +446,20 @@ class Responder:
             speech, values={**speech.values, **self._replies.target(devices, home, language)}
         )
 
-    def _remember(self, conversation: Conversation, plan: Plan, wanted: Plan, reply: str) -> bool:
+    def _remember(self, here: _Turn, plan: Plan, wanted: Plan) -> bool:
         """Keep a question of ours for the next utterance; tell whether there is one."""
         if plan.kind is not PlanKind.ASK:
             return False
-        expires = time.monotonic() + self._ways.answer_window + len(reply) / _LETTERS_PER_SECOND
+        spoken = len(here.reply.text) / _LETTERS_PER_SECOND
+        expires = time.monotonic() + self._ways.answer_window + spoken
+        sentence, speaker = plan.sentence or here.utterance.text, here.utterance.speaker
+        plan = replace(plan, kind=PlanKind.ACT, sentence=sentence)
         if plan.confirm:
-            done = replace(plan, kind=PlanKind.ACT, confirm=False, speech=wanted.speech)
-            conversation.pending = Pending(done, expires)
-        elif plan.actions:
-            chosen = replace(plan, kind=PlanKind.ACT, speech=Speech(f"{plan.skill}.{plan.intent}"))
-            conversation.pending = Pending(chosen, expires, plan.devices)
+            done = replace(plan, confirm=False, speech=wanted.speech)
+            here.conversation.pending = Pending(done, expires, speaker=speaker)
+        elif plan.actions and plan.devices:
+            chosen = replace(plan, speech=Speech(f"{plan.skill}.{plan.intent}"))
+            here.conversation.pending = Pending(chosen, expires, plan.devices, speaker)
         return True
 
 
@@ -448,3 +467,9 @@ def _again(recalled: Recalled) -> Plan:
     """The plan that does what was remembered, worded as what a model wants is."""
     plan = told_of(recalled.actions)
     return replace(plan, intent="remembered", skill="core", score=recalled.score)
+
+
+def _deed(before: Home, outcomes: tuple[Outcome, ...]) -> Deed | None:
+    """What `outcomes` did, so that it can be undone; None: nothing."""
+    done = tuple(o.action for o in outcomes if o.result is not Result.REFUSED)
+    return Deed(done, before) if done else None
