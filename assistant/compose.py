@@ -66,6 +66,7 @@ from assistant.turn.trace import Observer
 from assistant.understand.completeness import completeness
 from assistant.understand.conversation import Conversation
 from assistant.understand.language import load_language
+from assistant.understand.pin import PinLock
 from assistant.understand.policy import Policy
 from assistant.understand.remembered_file import FILE_NAME as REMEMBERED
 from assistant.understand.remembered_file import RememberedFile
@@ -297,7 +298,7 @@ def open_mind(
         remembering = stack.enter_context(_memory(settings, folders, registry))
         responder = Responder(
             understanding,
-            Policy(settings.policy, registry.vocabulary),
+            Policy(settings.policy, registry.vocabulary, pin=_pin_lock(settings, store)),
             Executor(registry, settings.mqtt.command_timeout),
             replies,
             registry,
@@ -327,6 +328,13 @@ def _memory(
         return
     with closing(file):
         yield Remembering(file, registry.vocabulary)
+
+
+def _pin_lock(settings: Settings, store: Store) -> PinLock:
+    lock = PinLock(store, settings.policy.pin_attempts, settings.policy.pin_lockout)
+    if settings.policy.pin and not lock.is_set:
+        log.warning("[policy] pin: no PIN is set, so it is all refused; set it: assistant pin set")
+    return lock
 
 
 async def _no_model() -> None:

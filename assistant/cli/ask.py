@@ -52,6 +52,7 @@ def command(
     from assistant.turn.events import Heard, TurnEnded, TurnEvent
     from assistant.turn.trace import Tracer
     from assistant.understand.conversation import Conversation
+    from assistant.understand.pin import HIDDEN
 
     async def ask() -> bool:
         console = Console()
@@ -85,7 +86,8 @@ def command(
                 for sentence in text:
                     utterance = Utterance(sentence, settings.language, area, spoken_at=time.time())
                     turn = uuid.uuid4().hex[:8]
-                    heard = Transcript(sentence, final=True)
+                    secret = mind.responder.confides(utterance, conversation)
+                    heard = Transcript(HIDDEN if secret else sentence, final=True)
                     observe(Heard(turn, utterance.source, time.monotonic(), heard))
                     waiting.start()
                     response = await mind.responder.respond(

@@ -36,6 +36,7 @@ from assistant.turn.respond import Responder
 from assistant.turn.saying import Words
 from assistant.turn.trace import Observer
 from assistant.understand.conversation import Conversation
+from assistant.understand.pin import HIDDEN
 from assistant.wake.engine import WakeEngine, WakeEvent
 from assistant.wake.guard import OwnVoiceGuard
 from assistant.wake.match import strip_wake_phrase
@@ -329,9 +330,27 @@ class Listener:
             return
         text = self._stripped(transcript.text, hearing.wake)
         hearing.completeness = self._completeness(text) if text else Completeness.NOTHING
+        if self._awaits_pin():  # people say it slowly
+            hearing.completeness = Completeness.INCOMPLETE
         if not transcript.final:
-            self._observe(Heard(turn, self.name, self._now(), transcript))
+            self._observe(
+                Heard(turn, self.name, self._now(), self._discreet(transcript, hearing.wake))
+            )
         self._read_ahead(hearing, text)
+
+    def _awaits_pin(self) -> bool:
+        pending = self._conversation.pending
+        return pending is not None and pending.plan.pin
+
+    def _discreet(self, transcript: Transcript, wake: WakeEvent | None) -> Transcript:
+        """`transcript` as others may see it: without a PIN that it may hold."""
+        text, *others = (
+            self._stripped(t, wake) for t in (transcript.text, *transcript.alternatives)
+        )
+        said = Utterance(text, self._manners.language, alternatives=tuple(others))
+        if not self._responder.confides(said, self._conversation):
+            return transcript
+        return replace(transcript, text=HIDDEN, words=(), alternatives=())
 
     def _read_ahead(self, hearing: _Hearing, text: str) -> None:
         """Let the model read what two partial transcripts agree on, unless a template knows it."""
@@ -432,7 +451,7 @@ class Listener:
             return _refuted(hearing)
         now = self._now()
         self._observe(StageDone(turn, self.name, now, "recognise", decided, now))
-        self._observe(Heard(turn, self.name, now, transcript))
+        self._observe(Heard(turn, self.name, now, self._discreet(transcript, hearing.wake)))
         text = self._stripped(transcript.text, hearing.wake)
         if not text:
             return "nothing was understood"

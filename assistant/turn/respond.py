@@ -27,6 +27,7 @@ from assistant.turn.thinker import Thinker
 from assistant.turn.trace import Observer
 from assistant.understand.conversation import Conversation, Deed, Pending, answer
 from assistant.understand.language import load_language
+from assistant.understand.pin import HIDDEN, confides, keyed, refused
 from assistant.understand.planner import (
     Acting,
     Asking,
@@ -179,6 +180,9 @@ class Responder:
         the model writes no more; what has been begun is carried out all the same.
         """
         self._refresh()
+        said = utterance
+        if self.confides(utterance, conversation):
+            utterance = replace(utterance, text=HIDDEN, alternatives=())
         here = _Turn(
             utterance,
             conversation,
@@ -189,9 +193,13 @@ class Responder:
             interrupted or asyncio.Event(),
         )
         now = time.monotonic()
-        had_asked = conversation.pending is not None and not conversation.pending.choices
-        language = load_language(utterance.language)
-        plan = answer(conversation, utterance.text, here.home, language, now, utterance.speaker)
+        plan: Plan | None
+        if said is not utterance:
+            plan, had_asked = await self._keyed(here, said, now)
+        else:
+            had_asked = conversation.pending is not None and not conversation.pending.choices
+            language = load_language(utterance.language)
+            plan = answer(conversation, utterance.text, here.home, language, now, utterance.speaker)
         if plan is None:
             ended = await self._understand(here, now)
         else:
@@ -229,9 +237,26 @@ class Responder:
 
         May be cancelled at any time.
         """
+        if self.confides(partial, conversation):
+            return
         if self._thinker is not None and (planner := self._thinker.ready) is not None:
             history = conversation.history(time.monotonic())
             await planner.ahead(partial, self._registry.home(), history)
+
+    def confides(self, utterance: Utterance, conversation: Conversation) -> bool:
+        """Whether `utterance` may hold the PIN: its words are then to be kept and shown nowhere."""
+        language = load_language(utterance.language)
+        return confides(self._policy.pin, conversation, utterance, language, time.monotonic())
+
+    async def _keyed(self, here: _Turn, said: Utterance, now: float) -> tuple[Plan, bool]:
+        """The plan of what was `said` in confidence, and whether the PIN allows it."""
+        assert self._policy.pin is not None  # noqa: S101 -- else nothing is in confidence
+        language = load_language(said.language)
+        plan = await keyed(self._policy.pin, here.conversation, said.text, language, now)
+        if plan is not None:
+            return plan, True
+        plan = self._by_templates(replace(here, utterance=said))
+        return (plan if self._is_sure(plan) else refused("core.pin_unclear")), False
 
     async def _understand(self, here: _Turn, began: float) -> _Ended:
         """Ask the templates and the model in the order that is set, until one knows."""
@@ -324,6 +349,8 @@ class Responder:
         outcomes = await self._executor.execute(plan.actions, on_outcome=here.carried)
         here.stage("act", understood)
         await self._tell(here, plan, outcomes)
+        if plan.besides is not None:
+            self._say(here, Plan(PlanKind.REFUSE, speech=plan.besides))
         return _Ended(plan, outcomes)
 
     async def _think(self, here: _Turn, planner: Planner) -> _Ended:

@@ -31,8 +31,9 @@ def planner_settings(settings: Settings) -> PlannerSettings:
         first=settings.llm.first_deadline,
         deadline=settings.llm.deadline,
         confidence=settings.llm.confidence,
-        ask_above=settings.policy.ask_above,
-        never=frozenset(settings.policy.never),
+        ask_above=min(settings.policy.ask_above, settings.policy.model.ask_above),
+        # The others need a look at the device; the policy has it.
+        never=frozenset((*settings.policy.never, *settings.policy.model.never)),
         thinking=settings.llm.thinking,
     )
 
