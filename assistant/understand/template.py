@@ -19,8 +19,9 @@ from assistant.skill import Skills
 from assistant.understand.commands import take_apart
 from assistant.understand.corrections import corrected
 from assistant.understand.explain import Considered, Note, ignore
+from assistant.understand.followup import SURE_IN_PART, go_on
 from assistant.understand.language import Language, load_language
-from assistant.understand.match import Asked, Matcher
+from assistant.understand.match import SETTLED, Asked, Matcher
 from assistant.understand.mood import Mood, is_question, mood, without_politeness
 from assistant.understand.names import Names
 from assistant.understand.normal import fold, squeeze
@@ -55,7 +56,9 @@ class TemplateUnderstanding:
         language = load_language(utterance.language)
         asked = self._asked(utterance, home, language, context, note)
         plan = self._matcher.exactly(asked, text)
-        if plan is None or plan.score < 1:
+        if context.plan is not None or context.recent:
+            plan = self._gone_on(asked, text, plan)
+        if plan is None or plan.score < SURE_IN_PART:
             plan = self._corrected(asked, text) or self._several(asked, text) or plan
         if plan is not None:
             if plan.kind is PlanKind.ACT and _asks(text, language):
@@ -96,6 +99,22 @@ class TemplateUnderstanding:
             return self.understand(replace(utterance, text=text), home, context, note)
 
         return Asked(utterance, home, language, context, note, understand)
+
+    def _gone_on(self, asked: Asked, text: str, alone: Plan | None) -> Plan | None:
+        """The plan of `text` in the light of what was said before, else `alone`: what it says by
+        itself.
+        """
+        if alone is not None and alone.score == 1 and alone.kind in SETTLED:
+            return alone
+
+        def read(said: str) -> Plan | None:
+            return self._matcher.exactly(asked, said) or self._several(asked, said)
+
+        def absent(said: str) -> Plan | None:
+            return self._matcher.in_no_place(asked, said)
+
+        names = self._matcher.names(asked.home, asked.language)
+        return go_on(asked, text, names, read, absent) or alone
 
     def _corrected(self, asked: Asked, text: str) -> Plan | None:
         """The plan of `text` without what the speaker took back; None: nothing was."""

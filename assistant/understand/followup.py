@@ -1,0 +1,541 @@
+"""What is said in part, in the light of what was said before: "it", "and the hall", "a bit more".
+
+A sentence that points back ("is it locked?", "turn it on again") is put as it would be if it did
+not. A fragment stands for the sentence before it with one part exchanged; it is taken for one only
+where it opens as such ("and", "no", "the left one"), every word of it tells something, and it comes
+to the same action or question as before. So talk after a command is not taken for another one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+from assistant.home.action import Action, ParamValue
+from assistant.home.model import Device, DeviceType, Home, Timer
+from assistant.home.vocabulary import VOCABULARY, ActionError
+from assistant.plan import Plan, PlanKind, Speech
+from assistant.understand.conversation import kind_words, named
+from assistant.understand.ellipsis import substitutions
+from assistant.understand.explain import Considered
+from assistant.understand.language import Language
+from assistant.understand.match import OPENING, Asked
+from assistant.understand.mood import Mood, mood, without_politeness
+from assistant.understand.names import Names
+from assistant.understand.normal import fold, squeeze
+from assistant.understand.target import WINDOW_COVERS, labels_of, refuse
+
+_LONGEST: Final = 14
+"""Words of an utterance beyond which it says all it means."""
+_LONGEST_ITEM: Final = 3
+_MOST_SUBSTITUTIONS: Final = 60
+_MOST_VARIANTS: Final = 12
+_MOST_CHOICES: Final = 5
+SURE_IN_PART: Final = 0.95
+"""Score of what was not said in full."""
+_FREE_TEXT: Final = frozenset({"list_add", "list_complete", "list_remove", "play_media"})
+_RELATIVE: Final = {
+    "set_brightness": "adjust_brightness",
+    "set_position": "adjust_position",
+    "set_temperature": "adjust_temperature",
+    "set_fan_speed": "adjust_fan_speed",
+    "set_volume": "adjust_volume",
+}
+_BY_DEGREES: Final = frozenset({*_RELATIVE.values(), "adjust_color_temp"})
+_ALL_THE_WAY: Final = {"open": "up", "close": "down"}
+_OPPOSITE: Final = {"up": "down", "down": "up", "warmer": "cooler", "cooler": "warmer"}
+_STATE_KEYS: Final = {"temperature": "target_temperature"}
+"""State keys of parameters, where they are not called the same."""
+
+Read = Callable[[str], Plan | None]
+"""The plan of a sentence that is said in full; None: it is none."""
+
+
+def go_on(asked: Asked, text: str, names: Names, read: Read, absent: Read) -> Plan | None:
+    """The plan of `text` as it goes on with `asked.context`; None where it does not.
+
+    `absent` gives the refusal of a sentence about a place that there is not.
+    """
+    context, language = asked.context, asked.language
+    if context.plan is None and not context.recent:
+        return None
+    if len(text.split()) > _LONGEST or mood(text, language) is Mood.FORBIDDING:
+        return None
+    plan = _pointing_back(asked, text, read)
+    if plan is None and context.plan is not None:
+        plan = _Fragment(asked, context.plan, names, read, absent, *_cut(text, language)).plan()
+    if plan is None:
+        return None
+    plan = replace(_cautious(plan, context.plan, asked.home), score=plan.score * SURE_IN_PART)
+    asked.note(Considered("follow-up", plan.sentence or text, plan))
+    return plan
+
+
+# ------------------------------------------------------------------- whole sentences
+
+
+def _pointing_back(asked: Asked, text: str, read: Read) -> Plan | None:
+    """The plan of a whole sentence that speaks of "it", "there", or of what was so before."""
+    order = mood(text, asked.language) is Mood.ORDER
+    refused: Plan | None = None
+    recent = [asked.home.devices[i] for i in asked.context.recent if i in asked.home.devices]
+    for said, device in itertools.islice(_spelt_out(text, recent, asked), _MOST_VARIANTS):
+        plan = read(said)
+        if plan is None or plan.score < 1:
+            continue
+        if device is not None:
+            plan = _meaning(plan, device, recent)
+        if plan.kind is PlanKind.ANSWER or (plan.kind is PlanKind.ACT and order):
+            return replace(plan, sentence=said)
+        if device is None and plan.kind is PlanKind.REFUSE:
+            refused = refused or plan
+    return refused
+
+
+def _spelt_out(
+    text: str, recent: Sequence[Device], asked: Asked
+) -> Iterator[tuple[str, Device | None]]:
+    """`text` without words that point back; and the device whose name stands in for one."""
+    words = asked.language.dialogue
+    folded, _ = without_politeness(fold(text), asked.language)
+    folded = " ".join(folded.split())
+    forms = [folded]
+    verb, _, rest = folded.partition(" ")
+    for pattern, parted in words.clitics:
+        if pattern.match(verb):
+            forms.append(f"{pattern.sub(parted, verb)} {rest}".strip())
+            break
+    forms += [
+        shorter
+        for form in tuple(forms)
+        if (shorter := " ".join(words.anew.sub(" ", form).split())) != form and " " in shorter
+    ]
+    places = {device.area for device in recent}
+    area = asked.home.area(next(iter(places))) if len(places) == 1 else None
+    if area is not None:
+        there = words.there_form.format(name=squeeze(area.name))
+        forms += [
+            placed for form in tuple(forms) if (placed := words.there.sub(there, form)) != form
+        ]
+    yield from ((form, None) for form in forms[1:])
+    for device in recent[:1]:
+        for form in forms:
+            if (called := words.pronouns.sub(squeeze(device.name), form, count=1)) != form:
+                yield called, device
+
+
+def _meaning(plan: Plan, device: Device, recent: Sequence[Device]) -> Plan:
+    """`plan`, in which `device` stands for all of `recent`; UNKNOWN where it is about others."""
+    if plan.kind is PlanKind.ANSWER:
+        return plan if device.id in plan.devices else Plan(PlanKind.UNKNOWN)
+    if len(plan.actions) != 1 or device.id not in plan.actions[0].devices:
+        return Plan(PlanKind.UNKNOWN)
+    action = plan.actions[0]
+    able = tuple(d.id for d in recent if d.type is device.type and _can(d, action.name))
+    if not able:
+        return Plan(PlanKind.UNKNOWN)
+    # Where several are called so, it is still clear which.
+    speech = Speech(f"{plan.skill}.{plan.intent}") if plan.kind is PlanKind.ASK else plan.speech
+    return replace(
+        plan,
+        kind=PlanKind.ACT,
+        actions=(replace(action, devices=able),),
+        devices=(),
+        speech=speech,
+    )
+
+
+# ------------------------------------------------------------------- fragments
+
+_Mark = Literal["", "adding", "replacing"]
+
+
+def _cut(text: str, language: Language) -> tuple[str, _Mark]:
+    """`text` without what marks it as going on with something, and how it does."""
+    words = language.dialogue
+    folded = fold(text)
+    start, end = 0, len(folded.rstrip())
+    mark: _Mark = ""
+    if (match := language.closing.search(folded, 0, end)) and match.start() > 0:
+        end = match.start()
+    for pattern, meaning in ((words.trailing, "adding"), (words.instead, "replacing")):
+        if match := pattern.search(folded, start, end):
+            end = match.start()
+            mark = "adding" if meaning == "adding" else "replacing"
+    while True:
+        if (match := words.replacing.match(folded, start, end)) is not None:
+            mark = "replacing"
+        elif (match := words.adding.match(folded, start, end)) is not None:
+            # "È" is no "e".
+            spelt = text[match.start() : match.end()].strip()
+            if len(spelt) == 1 and not spelt.isascii():
+                break
+            mark = mark or "adding"
+        elif (match := language.opening.match(folded, start, end)) is None or match.end() >= end:
+            break
+        start = match.end()
+    return text[start:end].strip(" ,;:.!?"), mark
+
+
+@dataclass(frozen=True, slots=True)
+class _Fragment:
+    """A fragment, and what it may go on with."""
+
+    asked: Asked
+    old: Plan
+    names: Names
+    read: Read
+    absent: Read
+    text: str
+    mark: _Mark
+
+    def plan(self) -> Plan | None:
+        """What it means; None: nothing."""
+        if not self.text:
+            return None
+        if (plan := self._by_degrees()) is not None:
+            return plan
+        if not (self.mark or self._speaks_of_ones() or self._was_asked()):
+            return None
+        if self.mark and (plan := self.read(self.text)) is not None and _is_whole(plan):
+            return replace(plan, sentence=self.text)
+        plan = self._exchanged()
+        if plan is None:
+            plan = self._in_place() or self._of_its_kind()
+        if plan is None:
+            plan = self._item() or self._refused()
+        if plan is not None and self.mark == "replacing":
+            plan = self._instead(plan)
+        return plan
+
+    def _was_asked(self) -> bool:
+        return self.old.kind in (PlanKind.ASK, PlanKind.REFUSE)
+
+    def _speaks_of_ones(self) -> bool:
+        ones = self.asked.language.dialogue.ones
+        words = squeeze(self.text).split()
+        return len(words) > 1 and bool(ones & set(words))
+
+    @property
+    def _sentence(self) -> str:
+        return self.asked.context.text
+
+    def _by_degrees(self) -> Plan | None:
+        """ "A bit more", "not that much", "again"."""
+        words, said = self.asked.language.dialogue, squeeze(self.text)
+        if self.old.kind is not PlanKind.ACT or not self.old.actions:
+            return None
+        if said in words.again:
+            return replace(self.old, sentence=self._sentence)
+        if said not in words.more | words.less:
+            return None
+        action = _changed(self.old.actions[-1], said in words.more, self.asked.home)
+        if action is None:
+            return None
+        return replace(self.old, actions=(action,), sentence=self._sentence)
+
+    # ---- the sentence before, with one part exchanged
+
+    def _exchanged(self) -> Plan | None:
+        refused: Plan | None = None
+        for said in itertools.islice(self._sentences(), _MOST_SUBSTITUTIONS):
+            plan = self.read(said)
+            if plan is None or plan.score < 1 or not self._is_alike(plan):
+                continue
+            if plan.kind is PlanKind.REFUSE:
+                refused = refused or replace(plan, sentence=said)
+            elif self._is_in_place(plan):
+                return replace(plan, sentence=said)
+        return refused if self._place() is None else None
+
+    def _sentences(self) -> Iterator[str]:
+        language = self.asked.language
+        for part in self._variants():
+            yield from substitutions(self._sentence, part, language)
+
+    def _variants(self) -> list[str]:
+        """The fragment, with each thing spoken of in the place of a "one"."""
+        language = self.asked.language
+        ones = language.dialogue.ones
+        words = squeeze(self.text).split()
+        if not ones & set(words):
+            return [self.text]
+        idle = language.articles | language.dangling | ones
+        things = [w for w in reversed(squeeze(self._sentence).split()) if w not in idle]
+        return [" ".join(thing if w in ones else w for w in words) for thing in things[:4]]
+
+    def _is_alike(self, new: Plan) -> bool:
+        """Whether `new` does, or asks, what was done or asked before, but to or about others."""
+        old = self.old
+        if new.kind is PlanKind.ANSWER:
+            same = new.query == old.query or (new.skill, new.intent) == (old.skill, old.intent)
+            about = (new.devices, new.speech) != (old.devices, old.speech)
+            return old.kind is PlanKind.ANSWER and same and about
+        if new.kind is PlanKind.REFUSE or not old.actions:
+            return bool(new.intent) and (new.skill, new.intent) == (old.skill, old.intent)
+        if new.kind not in (PlanKind.ACT, PlanKind.ASK) or old.kind is PlanKind.ANSWER:
+            return False
+        done = {action.name for action in old.actions}
+        wanted = {action.name for action in new.actions}
+        if not wanted or wanted != done or new.actions == old.actions:
+            return False
+        return self._names_what(new) or self._are_kin(_devices(new))
+
+    def _names_what(self, new: Plan) -> bool:
+        """Whether the fragment itself tells which devices or what kind of them are meant."""
+        devices = [self.asked.home.devices[i] for i in _devices(new)]
+        told = {w for d in devices for n in (d.name, *d.aliases) for w in squeeze(n).split()}
+        told |= kind_words(devices, self.asked.language)
+        placed = {w for name in self._places() for w in name.split()}
+        return bool(set(squeeze(self.text).split()) & (told - placed))
+
+    def _places(self) -> set[str]:
+        return {*self.names.ids["area"], *self.names.ids["floor"]}
+
+    def _are_kin(self, devices: Sequence[str]) -> bool:
+        home = self.asked.home
+        before = [home.devices[i] for i in _devices(self.old) if i in home.devices]
+        return all(any(_is_kin(home.devices[i], other) for other in before) for i in devices)
+
+    def _is_in_place(self, plan: Plan) -> bool:
+        """Whether what `plan` touches is all in the place that the fragment names, if any."""
+        place = self._place()
+        if place is None or plan.kind is PlanKind.ANSWER:
+            return True
+        home = self.asked.home
+        return all(home.devices[i].area in place[1] for i in _devices(plan) if i in home.devices)
+
+    # ---- the same for other devices
+
+    def _place(self) -> tuple[str, frozenset[str]] | None:
+        """The name and the areas of the place that is all the fragment names."""
+        language, home, ids = self.asked.language, self.asked.home, self.names.ids
+        idle = language.articles | language.dangling | language.dialogue.ones
+        words = squeeze(self.text).split()
+        while words and words[0] in idle:
+            words = words[1:]
+        while words and words[-1] in language.dialogue.ones:
+            words = words[:-1]
+        name = " ".join(words)
+        areas = set(ids["area"].get(name, ()))
+        floors = ids["floor"].get(name, ())
+        areas |= {area.id for area in home.areas if area.floor in floors}
+        if not areas:
+            return None
+        called = [floor.name for floor in home.floors if floor.id in floors]
+        called += [area.name for area in home.areas if area.id in areas]
+        return called[0], frozenset(areas)
+
+    def _candidates(self) -> list[Device]:
+        """The devices that the action of before could be done to, of the kinds of before."""
+        actions = {action.name for action in self.old.actions}
+        if len(actions) != 1 or self.old.kind not in (PlanKind.ACT, PlanKind.ASK):
+            return []
+        (action,) = actions
+        before = set(_devices(self.old))
+        return [
+            device
+            for device in self.asked.home.exposed()
+            if device.id not in before and _can(device, action) and self._are_kin([device.id])
+        ]
+
+    def _in_place(self) -> Plan | None:
+        """The same for all that is of the kind in the place that the fragment names."""
+        place = self._place()
+        if place is None:
+            return None
+        name, areas = place
+        candidates = self._candidates()
+        inside = [device for device in candidates if device.area in areas]
+        if inside:
+            return self._done_to(inside, name)
+        before = [self.asked.home.devices[i] for i in _devices(self.old)]
+        if not candidates or not before or any(device.area in areas for device in before):
+            return None
+        first = before[0]
+        of_class = first.type is DeviceType.COVER and first.device_class
+        kind = f"{first.type}.{first.device_class}" if of_class else str(first.type)
+        return refuse("core.not_in_place", kind=kind, place=name)
+
+    def _of_its_kind(self) -> Plan | None:
+        """The same for those of the kind that the fragment tells from the others."""
+        language, home = self.asked.language, self.asked.home
+        candidates = self._candidates()
+        said = squeeze(self.text)
+        idle = language.articles | language.dangling | language.fillers | language.dialogue.ones
+        bare = [word for word in said.split() if word not in idle]
+        if " ".join(bare) in language.dialogue.other:
+            rooms = {home.devices[i].area for i in _devices(self.old)}
+            meant = [d for d in candidates if d.area in rooms] or candidates
+        else:
+            meant = named(said, candidates, home, language) if self._speaks_of_ones() else []
+        if not meant or len(meant) > _MOST_CHOICES:
+            return None
+        if len(meant) == 1:
+            return self._done_to(meant)
+        ids = tuple(device.id for device in meant)
+        plan = self._done_to(meant)
+        speech = Speech("core.which_one", {"choices": labels_of(meant, home)})
+        return replace(plan, kind=PlanKind.ASK, devices=ids, speech=speech)
+
+    def _done_to(self, devices: Sequence[Device], place: str = "") -> Plan:
+        ids = tuple(device.id for device in devices)
+        action = replace(self.old.actions[0], devices=ids)
+        speech = self.old.speech
+        if self.old.kind is PlanKind.ASK or speech is None:
+            speech = Speech(f"{self.old.skill}.{self.old.intent}", dict(action.params))
+        speech = replace(speech, values={**speech.values, "place": place})
+        return replace(
+            self.old,
+            kind=PlanKind.ACT,
+            actions=(action,),
+            devices=(),
+            confirm=False,
+            speech=speech,
+            sentence=self._sentence,
+        )
+
+    # ---- things that are called as one likes
+
+    def _item(self) -> Plan | None:
+        """Another thing for the list: only where it is marked as one, for it may be anything."""
+        words = squeeze(self.text).split()
+        done = {action.name for action in self.old.actions}
+        talk = self.asked.language.dialogue.tags & set(words)
+        if not (self.mark and done and done <= _FREE_TEXT) or talk or len(words) > _LONGEST_ITEM:
+            return None
+        bare = [w for w in words if w not in self.asked.language.articles]
+        for said in itertools.islice(self._sentences(), _MOST_SUBSTITUTIONS):
+            plan = self.read(said)
+            if plan is None or plan.kind is not PlanKind.ACT:
+                continue
+            items = [str(value) for action in plan.actions for value in action.params.values()]
+            same = {action.name for action in plan.actions} == done
+            itself = any(squeeze(item).split() in (words, bare) for item in items)
+            if same and itself and _devices(plan) == _devices(self.old):
+                return replace(plan, sentence=said)
+        return None
+
+    def _refused(self) -> Plan | None:
+        """The refusal of a place that there is not."""
+        words = squeeze(self.text).split()
+        if not self.mark or self.asked.language.dialogue.tags & set(words) or len(words) > 4:
+            return None
+        for said in itertools.islice(self._sentences(), 20):
+            plan = self.absent(said)
+            if plan is not None and plan.intent == self.old.intent:
+                return plan
+        return None
+
+    def _instead(self, plan: Plan) -> Plan:
+        """`plan`, after what was started or noted by mistake has been taken back."""
+        if plan.kind is not PlanKind.ACT or self.old.kind is not PlanKind.ACT:
+            return plan
+        before: list[Action] = []
+        for action in self.old.actions:
+            if action.name == "start_timer" and (timer := _started(action, self.asked.home)):
+                before.append(Action("cancel_timer", (), {"timer": timer.id}))
+            if action.name == "list_add" and plan.actions[0].devices == action.devices:
+                item = action.params["item"]
+                before.append(Action("list_remove", action.devices, {"item": item}))
+        if not before:
+            return plan
+        # What is taken back has no words: the new one says it.
+        return replace(plan, actions=(*before, *plan.actions))
+
+
+# ------------------------------------------------------------------- what is done
+
+
+def _is_whole(plan: Plan) -> bool:
+    """Whether a plan needs no light from before."""
+    done = plan.kind in (PlanKind.ACT, PlanKind.ANSWER, PlanKind.CHAT, PlanKind.NOTHING)
+    return done and plan.score == 1
+
+
+def _devices(plan: Plan) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(i for action in plan.actions for i in action.devices))
+
+
+def _can(device: Device, action: str) -> bool:
+    spec = VOCABULARY.actions.get(action)
+    return spec is not None and spec.fits(device)
+
+
+def _is_kin(one: Device, other: Device) -> bool:
+    """Whether two devices go by one word: a blind and a shutter do, a garage door does not."""
+    if one.type is not other.type:
+        return False
+    if one.type is not DeviceType.COVER or one.device_class == other.device_class:
+        return True
+    return {one.device_class or "", other.device_class or ""} <= WINDOW_COVERS
+
+
+def _changed(action: Action, more: bool, home: Home) -> Action | None:
+    """What goes on with `action`, or takes back a part of it."""
+    direction = action.params.get("direction")
+    if action.name in _ALL_THE_WAY:
+        devices = tuple(i for i in action.devices if _can(home.devices[i], "adjust_position"))
+        if more or not devices:
+            return None
+        back = _OPPOSITE[_ALL_THE_WAY[action.name]]
+        return Action("adjust_position", devices, {"direction": back})
+    if action.name in _RELATIVE:
+        way = "up" if more else "down"
+        name = _RELATIVE[action.name]
+        devices = tuple(i for i in action.devices if _can(home.devices[i], name))
+        return Action(name, devices, {"direction": way}) if devices else None
+    if action.name not in _BY_DEGREES or more:
+        return action if more and action.name in _BY_DEGREES else None
+    params: dict[str, ParamValue] = dict(action.params)
+    if isinstance(direction, str):
+        params["direction"] = _OPPOSITE[direction]
+    elif isinstance(delta := params.get("delta"), int | float):
+        params["delta"] = -delta
+    back_again = replace(action, params=params)
+    half = _half(back_again, home)
+    if half is not None:
+        back_again = replace(action, params={**params, "delta": half})
+    return back_again
+
+
+def _half(action: Action, home: Home) -> float | None:
+    """Half of what `action` comes to, with its sign if it has no direction; None: not known."""
+    device = home.devices[action.devices[0]] if action.devices else None
+    if device is None:
+        return None
+    try:
+        resolved = VOCABULARY.resolve(device, action)
+    except ActionError:
+        return None
+    for name, value in resolved.params.items():
+        now = device.state.get(_STATE_KEYS.get(name, name))
+        if isinstance(value, int | float) and isinstance(now, int | float) and value != now:
+            change = (value - now) / 2
+            if abs(change) >= 2:
+                change = math.trunc(change)
+            return abs(change) if "direction" in action.params else change
+    return None
+
+
+def _started(action: Action, home: Home) -> Timer | None:
+    """The timer that `action` started."""
+    seconds, name = action.params["seconds"], action.params.get("name")
+    timers = [t for t in home.timers if t.duration == seconds and t.name == name]
+    return max(timers, key=lambda timer: timer.remaining, default=None)
+
+
+def _cautious(plan: Plan, old: Plan | None, home: Home) -> Plan:
+    """`plan`, as a question where it would open another kind of thing than was spoken of."""
+    if plan.kind is not PlanKind.ACT or plan.actions[0].name not in OPENING:
+        return plan
+    first = plan.actions[0]
+    before = [home.devices[i] for i in _devices(old) if i in home.devices] if old else []
+    wanted = [home.devices[i] for i in first.devices]
+    if all(any(_is_kin(device, other) for other in before) for device in wanted):
+        return plan
+    speech = Speech("core.confirm", {"action": first.name, "devices": first.devices})
+    return replace(plan, kind=PlanKind.ASK, confirm=True, speech=speech)
