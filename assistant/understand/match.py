@@ -68,7 +68,7 @@ class _Candidate:
     skill: Skill
     intent: str
     slots: Mapping[str, Any]
-    rank: tuple[int, int, int, int]
+    rank: tuple[int, int, int, int, int]
     cost: float
     fixed: int
 
@@ -251,6 +251,8 @@ class Matcher:
             skill = self._skills.skills[skill_name]
             made = _Candidate(skill, intent, slots, rank, reading.cost, reading.fixed)
             other = best.get(key)
+                # "Make it dimmer": what was spoken of, rather than whatever is here.
+                not ("it" in slots and asked.context.recent),
             if other is None or (made.cost, made.rank) < (other.cost, other.rank):
                 best[key] = made
         yield from best.values()
