@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from types import MappingProxyType
 from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from assistant.home.action import Action
 from assistant.home.file import load_home
-from assistant.home.model import Area, Device, DeviceType, Home, Risk
+from assistant.home.model import Device, DeviceType, Home, Risk
 from assistant.home.vocabulary import VOCABULARY
 from assistant.plan import Utterance
 from assistant.understand.language import languages, load_language
 from assistant.understand.lesson import lesson
+from assistant.understand.normal import squeeze
 from assistant.understand.recall import Recall
 from assistant.understand.remembered import Remembered, is_harmless
 from tests.understand.homes import random_home
@@ -70,15 +72,16 @@ def without(device_id: str) -> Home:
 
 LEARNT = yaml.safe_load("""
 - {said: the sofa lamp annoys me, does: turn_off light.sofa, pattern: "{name} annoys me"}
-- {said: "Please, my reading lamp annoys me!", does: turn_off light.sofa, pattern: "{name} annoys me"}
+- {said: "Please, my reading lamp annoys me!", does: turn_off light.sofa,
+   pattern: "{name} annoys me"}
 - {said: I fancy the sofa lamp at around forty, does: set_brightness light.sofa brightness=40,
    pattern: "i fancy {name} at around {number}"}
 - {said: I fancy the sofa lamp in a warm glow, does: set_color light.sofa color=orange,
    pattern: "i fancy {name} in a warm glow"}
 - {said: the sofa lamp wants less of everything, pattern: "{name} wants less of everything",
    does: adjust_brightness light.sofa direction=down; adjust_color_temp light.sofa direction=warmer}
-- {said: swap the sofa lamp for the worktop lights, does: turn_off light.sofa; turn_on light.worktop,
-   pattern: "swap {name} for {name}"}
+- {said: swap the sofa lamp for the worktop lights, pattern: "swap {name} for {name}",
+   does: turn_off light.sofa; turn_on light.worktop}
 - {said: I can't see a thing in the kitchen, does: turn_on light.kitchen_ceiling light.worktop,
    pattern: "i cant see a thing in {area}"}
 - {said: "it is too dark in the kitchen, really", does: turn_on light.kitchen_ceiling light.worktop,
@@ -94,7 +97,8 @@ LEARNT = yaml.safe_load("""
 - {said: Leo's night light would be nice, does: turn_on light.leo, pattern: "{name} would be nice"}
 - {said: I am freezing in the lounge, does: adjust_temperature climate.lounge direction=up,
    pattern: "i am freezing in {area}"}
-- {said: privacy from the lounge blinds, does: close cover.lounge_blinds, pattern: "privacy from {name}"}
+- {said: privacy from the lounge blinds, does: close cover.lounge_blinds,
+   pattern: "privacy from {name}"}
 - {said: make the back door safe, does: lock lock.back, pattern: "make {name} safe"}
 - {said: everything dark upstairs on the upper floor, pattern: "",
    does: turn_off light.bedroom_ceiling light.leo}
@@ -285,38 +289,50 @@ def test_where_two_memories_disagree_the_model_is_asked() -> None:
     assert known([off, dim], off.said) == actions(SOFA_OFF)
 
 
-@settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 10_000), later=st.integers(0, 10_000), choice=st.randoms())
-def test_only_what_is_exposed_and_harmless_is_ever_recalled(
-    seed: int, later: int, choice: Any
-) -> None:
-    """Whatever is learnt in a random home, and whatever becomes of that home."""
-    home = random_home(seed)
+@settings(max_examples=12, deadline=None)
+@given(dice=st.randoms(use_true_random=False))
+def test_only_what_is_exposed_and_harmless_is_ever_recalled(dice: Random) -> None:
+    """Whatever is learnt of some devices, and whatever becomes of the home then."""
     entries = []
-    for device in home.exposed()[::2]:  # the others by pattern
+    for device in dice.sample(VILLA.exposed(), 8):
         for spec in VOCABULARY.possible(device):
-            utterance = Utterance(f"{device.name} wants {spec.name}", "en", "somewhere")
-            entry = lesson(utterance, home, [Action(spec.name, (device.id,))], VOCABULARY)
-            if entry is not None:
-                entries.append(entry)
-    other = random_home(later)
-    mixed: dict[str, Device] = {**home.devices, **other.devices}
-    for device_id in list(mixed):
-        if choice.random() < 0.3:
-            mixed[device_id] = replace(mixed[device_id], exposed=choice.random() < 0.5)
-        elif choice.random() < 0.2:
-            del mixed[device_id]
-    then = replace(
-        home,
-        devices=MappingProxyType(mixed),
-        areas=(*home.areas, Area("more", "More")),
-        revision=home.revision + 1,
-    )
+            utterance = Utterance(f"the {device.name} wants {spec.description}", "en")
+            entry = lesson(utterance, VILLA, [Action(spec.name, (device.id,))], VOCABULARY)
+            entries += [entry] if entry is not None else []
+    devices = dict(VILLA.devices)
+    for device in VILLA.devices.values():
+        match dice.choice(("gone", "hidden", "risky", "less able", "called otherwise", *"......")):
+            case "gone":
+                del devices[device.id]
+            case "hidden":
+                devices[device.id] = replace(device, exposed=False)
+            case "risky":
+                devices[device.id] = replace(device, risk=dice.choice(tuple(Risk)))
+            case "less able":
+                devices[device.id] = replace(device, capabilities=frozenset())
+            case "called otherwise":
+                devices[device.id] = replace(device, name=dice.choice([*devices.values()]).name)
+    home = replace(VILLA, devices=MappingProxyType(devices), revision=99)
     recall = Recall(entries, VOCABULARY)
-    for name in {d.name for d in (*home.devices.values(), *mixed.values())}:
-        for spec in {entry.steps[0].action.name for entry in entries}:
-            found = recall.find(Utterance(f"{name} wants {spec}", "en", "somewhere"), then, 0.0)
+    for device in VILLA.devices.values():
+        for name in {entry.steps[0].action.name for entry in entries}:
+            text = f"the {device.name} wants {VOCABULARY.actions[name].description}"
+            found = recall.find(Utterance(text, "en"), home, 0.0)
+            event(f"{'nothing' if found is None else 'by pattern' if found.by_pattern else 'same'}")
             for action in found.actions if found else ():
                 for device_id in action.devices:
-                    assert is_harmless(action, then.devices[device_id], VOCABULARY)
-                    assert then.devices[device_id].exposed
+                    assert is_harmless(action, home.devices[device_id], VOCABULARY)
+                    assert squeeze(home.devices[device_id].name) in squeeze(text)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_homes_as_odd_as_can_be_are_no_trouble(seed: int) -> None:
+    home = random_home(seed)
+    for device in home.exposed():
+        for spec in VOCABULARY.possible(device):
+            utterance = Utterance(f"{device.name} wants {spec.name}", "en", device.area)
+            entry = lesson(utterance, home, [Action(spec.name, (device.id,))], VOCABULARY)
+            if entry is not None:
+                found = Recall([entry], VOCABULARY).find(utterance, home, 0.0)
+                assert found is not None
+                assert found.actions == (Action(spec.name, (device.id,)),)
