@@ -33,6 +33,8 @@ class Speech:
 
     key: str
     values: Mapping[str, Any] = field(default_factory=dict)
+    wordings: tuple[str, ...] = ()
+    """What to say it with, where these are the user's own words; else those of `key`."""
 
 
 class PlanKind(StrEnum):

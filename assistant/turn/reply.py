@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from jinja2 import StrictUndefined, TemplateError
@@ -48,7 +49,8 @@ class Replies:
     def word(self, speech: Speech, language: str) -> str:
         """`speech` in words; where a skill lacks the language or the key, a plain "done"."""
         skill, _, key = speech.key.partition(".")
-        wording = self._find(skill, key, language)
+        wording = self._choose(speech.wordings) if speech.wordings else None
+        wording = wording or self._find(skill, key, language)
         if wording is None:
             _log.warning("no wording for reply %s in %r", speech.key, language)
             wording = self._find("core", "done", language) or ""
@@ -81,7 +83,7 @@ class Replies:
             speech = plan.speech or Speech("core.done")
             values = {**speech.values, **_common_params(done)}
             values |= self._target(plan, done, home, language)
-            said.append(self.word(Speech(speech.key, values), language))
+            said.append(self.word(replace(speech, values=values), language))
         if sent:
             values = self._target(plan, sent, home, language)
             said.append(self.word(Speech("core.sent", values), language))

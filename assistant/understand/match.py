@@ -7,6 +7,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Final
 
 from assistant.home.action import Action
@@ -79,11 +80,20 @@ class _Candidate:
 
 
 class Matcher:
-    """The skills' sentences, and the homes they are about, each compiled when first met."""
+    """The skills' sentences, and the homes they are about, each compiled when first met.
 
-    def __init__(self, skills: Skills) -> None:
+    `grammars` are those that have been compiled already, `names` has the names of homes.
+    """
+
+    def __init__(
+        self,
+        skills: Skills,
+        grammars: Mapping[str, Grammar] = MappingProxyType({}),
+        names: Callable[[Home, Language], Names] | None = None,
+    ) -> None:
         self._skills = skills
-        self._grammars: dict[str, Grammar] = {}
+        self._grammars: dict[str, Grammar] = dict(grammars)
+        self._named = names
         self._names: OrderedDict[tuple[str, str, int], Names] = OrderedDict()
         self._alikes: OrderedDict[tuple[str, str, int], Alikes] = OrderedDict()
 
@@ -200,6 +210,8 @@ class Matcher:
 
     def names(self, home: Home, language: Language) -> Names:
         """The names of `home`, built once for each revision of it."""
+        if self._named is not None:
+            return self._named(home, language)
         key = (language.code, home.id, home.revision)
         if key not in self._names:
             self._names[key] = names_of(home, language)
@@ -283,8 +295,13 @@ class Matcher:
         score = plan.score * (1 - _PER_COST * candidate.cost)
         if candidate.free[0]:
             score *= _WITH_FREE_TEXT
+        # The user's own sentences do what a skill's intent does, and say whose it is.
         plan = replace(
-            plan, intent=candidate.intent, skill=skill.name, speech=speech_of, score=score
+            plan,
+            intent=plan.intent or candidate.intent,
+            skill=plan.skill or skill.name,
+            speech=speech_of,
+            score=score,
         )
         stage = "loose" if candidate.cost else "exact"
         asked.note(Considered(stage, asked.utterance.text, plan, candidate.slots))

@@ -18,13 +18,15 @@ from assistant.plan import NO_CONTEXT, Context, Plan, PlanKind, Speech, Utteranc
 from assistant.skill import Skills
 from assistant.understand.commands import take_apart
 from assistant.understand.corrections import corrected
+from assistant.understand.custom.library import CustomSentences
 from assistant.understand.explain import Considered, Note, ignore
 from assistant.understand.followup import SURE_IN_PART, go_on
 from assistant.understand.language import Language, load_language
-from assistant.understand.match import SETTLED, Asked, Matcher
+from assistant.understand.match import SETTLED, Asked
 from assistant.understand.mood import Mood, is_question, mood, without_politeness
 from assistant.understand.names import Names
 from assistant.understand.normal import fold, squeeze
+from assistant.understand.own import OwnFirst
 
 _LONGEST: Final = 400
 """Letters of an utterance beyond which it is no command: 16 s of speech are about 250."""
@@ -33,10 +35,13 @@ _SURE_OF_PLACE: Final = 0.7
 
 
 class TemplateUnderstanding:
-    """Understands what the skills' sentences say. Built once; homes are compiled as they come."""
+    """Understands what the skills' sentences say, and `custom` before them.
 
-    def __init__(self, skills: Skills) -> None:
-        self._matcher = Matcher(skills)
+    Built once; homes are compiled as they come.
+    """
+
+    def __init__(self, skills: Skills, custom: CustomSentences | None = None) -> None:
+        self._matcher = OwnFirst(skills, custom)
 
     def understand(
         self,
@@ -55,6 +60,9 @@ class TemplateUnderstanding:
             return _not_understood(text[:_LONGEST])
         language = load_language(utterance.language)
         asked = self._asked(utterance, home, language, context, note)
+        own = self._matcher.own(asked, text)
+        if own is not None:
+            return own  # even a question may be a command where the user wants it so
         plan = self._matcher.exactly(asked, text)
         if context.plan is not None or context.recent:
             plan = self._gone_on(asked, text, plan)

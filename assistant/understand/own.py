@@ -1,0 +1,90 @@
+"""The user's own sentences before the skills'."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import replace
+from typing import Final
+
+from assistant.home.model import Home
+from assistant.plan import Plan
+from assistant.skill import Skills
+from assistant.understand.custom.library import CustomSentences, Version
+from assistant.understand.language import Language
+from assistant.understand.match import Asked, Matcher
+from assistant.understand.names import Names
+from assistant.understand.normal import squeeze
+
+_DEEPEST: Final = 4
+"""Own sentences that may stand for each other before it is taken for a circle."""
+_within: ContextVar[tuple[str, ...]] = ContextVar("_within", default=())
+"""The own sentences that are being understood: each stands for another, the last one for a text
+that is no sentence of its own again.
+"""
+
+
+class OwnFirst:
+    """A `Matcher` of the skills' sentences, and before it one of the user's, as they are now."""
+
+    def __init__(self, skills: Skills, custom: CustomSentences | None = None) -> None:
+        self._skills = Matcher(skills)
+        self._custom = custom
+        self._version: Version | None = None
+        self._own: dict[str, Matcher] = {}
+
+    def prepare(self, language: Language, home: Home) -> bool:
+        """Compile sentences and names now. Returns whether any sentences were."""
+        return self._skills.prepare(language, home)
+
+    def names(self, home: Home, language: Language) -> Names:
+        """The names of `home`, built once for each revision of it."""
+        return self._skills.names(home, language)
+
+    def own(self, asked: Asked, text: str) -> Plan | None:
+        """What `text` is among the user's sentences; None: it is none of them.
+
+        Within what such a sentence stands for, it is none itself: "good night" may stand for "good
+        night and lock up".
+        """
+        matcher, within = self._matcher(asked.language), _within.get()
+        said = squeeze(text)
+        if matcher is None or said in within or len(within) >= _DEEPEST:
+            return None
+        token = _within.set((*within, said))
+        try:
+            return matcher.exactly(asked, text)
+        finally:
+            _within.reset(token)
+
+    def exactly(self, asked: Asked, text: str) -> Plan | None:
+        """As `Matcher.exactly` has it."""
+        return self.own(asked, text) or self._skills.exactly(asked, text)
+
+    def loosely(self, asked: Asked, text: str) -> Plan | None:
+        """As `Matcher.loosely` has it; the likelier of the two, else the user's."""
+        matcher = self._matcher(asked.language)
+        own = matcher.loosely(asked, text) if matcher is not None else None
+        other = self._skills.loosely(asked, text)
+        if own is None or (other is not None and other.score > own.score):
+            return other
+        return own
+
+    def in_no_place(self, asked: Asked, text: str) -> Plan | None:
+        """As `Matcher.in_no_place` has it, of the skills' sentences alone."""
+        return self._skills.in_no_place(asked, text)
+
+    def _matcher(self, language: Language) -> Matcher | None:
+        if self._custom is None or language.code not in self._custom.current.grammars:
+            return None
+        version = self._custom.current
+        if version is not self._version:
+            self._version, self._own = version, {}
+        matcher = self._own.get(language.code)
+        if matcher is None:
+            grammar = version.grammars[language.code]
+            # Words that the skills know are no mishearings of the user's.
+            known = grammar.vocabulary | self._skills.grammar(language).vocabulary
+            own = {language.code: replace(grammar, vocabulary=known)}
+            matcher = Matcher(version.skills, own, self._skills.names)
+            self._own[language.code] = matcher
+        return matcher
