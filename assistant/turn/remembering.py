@@ -18,6 +18,7 @@ from assistant.home.action import Outcome, Result
 from assistant.home.model import Home
 from assistant.home.vocabulary import Vocabulary
 from assistant.plan import Plan, Utterance
+from assistant.turn.hindsight import SKILL as HINDSIGHT
 from assistant.understand.language import load_language
 from assistant.understand.lesson import lesson
 from assistant.understand.mood import Mood, mood
@@ -30,8 +31,8 @@ log = logging.getLogger(__name__)
 
 TRIAL: Final = 60.0
 """Seconds in which the user may object."""
-UNDOING: Final = frozenset({"undo"})
-"""Intents that take back what was done last."""
+_UNDOING: Final = frozenset({"undo", "undone_already", "cannot_undo"})
+"""What a wish to take back what was done last comes to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +143,13 @@ class Remembering:
             or text in language.no
             or mood(utterance.text, language) is Mood.FORBIDDING
         )
-        undone = plan.intent in UNDOING
+        undone = plan.skill == HINDSIGHT and plan.intent in _UNDOING
         latest = self._latest.pop(utterance.source, None)
         if latest is None or now - latest.time > TRIAL:
             return objects or undone
         touched = {outcome.device for outcome in outcomes}
-        if (objects and latest.just_now) or (undone and touched & latest.devices):
+        taken_back = undone and not touched.isdisjoint(latest.devices)
+        if taken_back or ((objects or undone) and latest.just_now):
             self._forget(latest)
         else:
             self._latest[utterance.source] = replace(latest, just_now=False)

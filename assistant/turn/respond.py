@@ -137,8 +137,7 @@ class Responder:
 
     `thinker` has the language model, which is asked as `ways` say. What it resolved `remembering`
     knows the next time, if the templates are asked first: who asks the model first wants its
-    answer. `refresh` brings up to date what
-    changes by itself (timers) before each turn.
+    answer. `refresh` brings up to date what changes by itself (timers) before each turn.
     """
 
     def __init__(
