@@ -65,6 +65,7 @@ from assistant.turn.timers import Timers
 from assistant.turn.trace import Observer
 from assistant.understand.completeness import completeness
 from assistant.understand.conversation import Conversation
+from assistant.understand.custom.library import CustomSentences
 from assistant.understand.language import load_language
 from assistant.understand.pin import PinLock
 from assistant.understand.policy import Policy
@@ -204,6 +205,7 @@ class Mind:
     registry: Registry
     timers: Timers
     announcer: Announcer
+    custom: CustomSentences
 
 
 async def find_model(settings: LlmSettings, folders: Directories) -> LanguageModel | None:
@@ -272,7 +274,10 @@ def open_mind(
     except SkillError as error:
         raise ConfigError(f"language: {error}") from error
     skills = load_skills(skill_folders(folders.skills), settings.skills)
-    understanding = TemplateUnderstanding(skills)
+    custom = CustomSentences(folders.sentences, skills)
+    for problem in custom.current.problems:
+        log.error("%s", problem)
+    understanding = TemplateUnderstanding(skills, custom)
     replies = Replies(skills)
     with ExitStack() as stack:
         store = stack.enter_context(closing(Store(folders.data / STORE_FILE)))
@@ -309,7 +314,7 @@ def open_mind(
         )
         announcer = Announcer(responder, replies, observe)
         registry.add_performer(("broadcast",), announcer)
-        yield Mind(responder, understanding, thinker, registry, timers, announcer)
+        yield Mind(responder, understanding, thinker, registry, timers, announcer, custom)
 
 
 @contextmanager

@@ -40,6 +40,7 @@ from assistant.notify import notify, notify_reloading, watchdog_seconds
 from assistant.paths import Directories
 from assistant.turn.listener import Listener
 from assistant.turn.trace import Observer, Tracer
+from assistant.understand.custom.watch import watch
 
 log = logging.getLogger(__name__)
 
@@ -235,6 +236,8 @@ async def _serve_sources(
         ]
         background.append(tasks.create_task(mind.timers.run(mind.announcer.ring), name="timers"))
         background.append(tasks.create_task(mind.thinker.run(), name="language model"))
+        watching = watch(mind.custom, mind.registry)
+        background.append(tasks.create_task(watching, name="own sentences"))
         if settings.llm.serve.enabled:
             serving = _keep_serving(settings.llm, language, shown)
             background.append(tasks.create_task(serving, name="llm serve"))

@@ -35,6 +35,11 @@ class Directories:
         return self.config / "skills"
 
     @property
+    def sentences(self) -> Path:
+        """The user's own sentences, a folder for each language."""
+        return self.config / "sentences"
+
+    @property
     def traces(self) -> Path:
         """Records of past turns."""
         return self.data / "traces"

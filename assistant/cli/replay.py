@@ -32,6 +32,7 @@ from assistant.turn.reply import Replies
 from assistant.turn.respond import Responder, Response, ways
 from assistant.turn.thinker import Load, Thinker, planner_settings
 from assistant.understand.conversation import Conversation
+from assistant.understand.custom.library import CustomSentences
 from assistant.understand.language import load_language
 from assistant.understand.planner import PlannerSettings
 from assistant.understand.policy import Policy
@@ -110,7 +111,7 @@ async def replay(
     """
     skills = load_skills(skill_folders(directories().skills), settings.skills)
     chain = _Chain(
-        TemplateUnderstanding(skills),
+        TemplateUnderstanding(skills, CustomSentences(directories().sentences, skills)),
         Policy(settings.policy),
         Replies(skills, lambda wordings: wordings[0]),
         settings,

@@ -181,14 +181,6 @@ class CustomSentences:
         return self._scopings[language]
 
 
-def tell(problems: tuple[Problem, ...], told: set[Problem]) -> None:
-    """Log those of `problems` that are not among those `told`, which then hold them too."""
-    for problem in problems:
-        if problem not in told:
-            _log.error("%s", problem)
-    told.update(problems)
-
-
 def _files(folder: Path) -> Iterator[tuple[Path, tuple[Signature, str | None]]]:
     """The sentence files below `folder`, their signatures and the language of their folder."""
     groups: list[tuple[Path, str | None]] = [(folder, None)]
