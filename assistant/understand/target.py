@@ -27,6 +27,7 @@ ONE_AT_A_TIME: Final = frozenset(
 )
 """Types of which a singular ("the door") is one device, and several are asked about."""
 _MOST_CHOICES: Final = 5
+_TARGETS: Final = ("name", "kind", "area", "floor", "here", "everywhere", "all")
 _EXCEPTIONS: Final = ("", "_2", "_3")
 """What the slots of each exception end with: `except_area`, `except_area_2`."""
 
@@ -90,6 +91,11 @@ def find(
         return Found(problem=Plan(PlanKind.ASK, speech=Speech("core.which_device")))
     if slots.get("other"):
         return _other(request, [d for d in candidates if fits(d)])
+    if not many and not any(slots.get(slot) for slot in _TARGETS):
+        # "A bit brighter": what was spoken of last.
+        meant = tuple(d for d in candidates if d.id in request.recent and fits(d))
+        if meant:
+            return Found(meant)
     areas = place_of(request)
     if "name" in slots:
         return _named(request, candidates, areas)
@@ -222,6 +228,8 @@ def _choose(
         return Found(tuple(candidates))
     if prefer is not None and (liked := [d for d in candidates if prefer(d)]) and len(liked) == 1:
         return Found(tuple(liked))
+    if (near := [d for d in candidates if d.id in request.recent]) and len(near) < len(candidates):
+        return Found(tuple(near))
     if several or len(candidates) > _MOST_CHOICES:
         return Found(tuple(candidates), _ask_place(candidates))
     return Found(tuple(candidates), _ask_which(candidates, request.home))
