@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from assistant.home.model import Device, DeviceType
 from assistant.plan import Plan, PlanKind, Speech
 from assistant.skill import Request
@@ -16,15 +14,6 @@ _LIST = (DeviceType.TODO_LIST,)
 def add(request: Request) -> Plan:
     """ "Put milk on the shopping list"."""
     return act(request, "list_add", _LIST, {"item": request.slots["item"]}, prefer=_for_shopping)
-
-
-def offer(request: Request) -> Plan:
-    """ "We are out of milk": asks whether to put it on the list, for it may be mere talk."""
-    plan = add(request)
-    if plan.kind is not PlanKind.ACT:
-        return plan
-    speech = Speech("offer", {"item": request.slots["item"]})
-    return replace(plan, kind=PlanKind.ASK, confirm=True, speech=speech)
 
 
 def complete(request: Request) -> Plan:
