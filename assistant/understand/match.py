@@ -45,6 +45,8 @@ _TOO_STRANGE: Final = 0.5
 """Share of a sentence's words that are not known, above which it is about something else."""
 _PER_COST: Final = 0.3
 """What a point of a reading's cost takes from its score."""
+_AS_HEARD: Final = 0.2
+"""Cost of a reading that left out a hesitation or a repetition, and took all else as heard."""
 _CLOSE: Final = 0.25
 """Difference of cost within which two readings are equally likely."""
 OPENING: Final = frozenset({"unlock", "open", "set_position"})
@@ -170,8 +172,10 @@ class Matcher:
         words = words_of(folded)
         language = asked.language
         alikes = self.alikes(asked.home, language)
-        unknown = sum(not alikes.knows(word.text) for word in words)
-        if not 2 <= len(words) <= _LONGEST_LOOSE or unknown > _TOO_STRANGE * len(words):
+        unknown = sum(not alikes.holds(word.text) for word in words)
+        if not 1 <= len(words) <= _LONGEST_LOOSE or unknown > _TOO_STRANGE * len(words):
+            return None
+        if _may_deny(words, alikes, language):
             return None
         lattice = loosely(words, alikes, language.hesitations)
         names = self.names(asked.home, language)
@@ -192,7 +196,7 @@ class Matcher:
         cost, best = likely[0]
         if any(other.actions != best.actions for _, other in likely if other.score >= best.score):
             best = _which(best, [other for _, other in likely], asked)
-        if best.kind is PlanKind.ACT and cost > 0 and _opens(best.actions):
+        if best.kind is PlanKind.ACT and cost > _AS_HEARD and _opens(best.actions):
             first = best.actions[0]
             speech = Speech("core.confirm", {"action": first.name, "devices": first.devices})
             best = replace(best, kind=PlanKind.ASK, confirm=True, speech=speech)
@@ -228,6 +232,7 @@ class Matcher:
             words = self.grammar(language).vocabulary.union(
                 language.numbers.vocabulary,
                 language.articles,
+                language.denying,
                 *(vocabulary(one.trie) for one in names.lists.values()),
             )
             self._alikes[key] = Alikes(words, language.sound)
@@ -258,13 +263,13 @@ class Matcher:
                 len(free),
                 sum(len(str(slots[slot.name])) for slot in free),
                 2 * sum(not slot.exact for slot in reading.slots) + ("kind" in slots),
+                # "Make it dimmer": what was spoken of, rather than whatever is here.
+                not ("it" in slots and asked.context.recent),
                 -reading.fixed,
             )
             skill = self._skills.skills[skill_name]
             made = _Candidate(skill, intent, slots, rank, reading.cost, reading.fixed)
             other = best.get(key)
-                # "Make it dimmer": what was spoken of, rather than whatever is here.
-                not ("it" in slots and asked.context.recent),
             if other is None or (made.cost, made.rank) < (other.cost, other.rank):
                 best[key] = made
         yield from best.values()
@@ -361,6 +366,16 @@ def _which(best: Plan, likely: Sequence[Plan], asked: Asked) -> Plan:
         actions=(action,),
         devices=tuple(ids),
         speech=Speech("core.which_one", {"choices": choices}),
+    )
+
+
+def _may_deny(words: Sequence[Word], alikes: Alikes, language: Language) -> bool:
+    """Whether a word that is not known may be "not", or hold it: then nothing is guessed."""
+    return any(
+        language.denying.intersection(said)
+        for word in words
+        if not alikes.knows(word.text)
+        for said, _ in alikes.of(word.text)
     )
 
 

@@ -13,13 +13,16 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from rapidfuzz import process
-from rapidfuzz.distance import OSA
+from rapidfuzz.distance import OSA, Indel
 
-_NEAR: Final = 0.42
-"""Distance from which on two words are different words."""
+_NEAR: Final = 0.38
+"""Distance beyond which two words are different words."""
+_EXCHANGED: Final = 0.5
+"""What a letter exchanged for another adds: it makes another word more often than one lost, or
+two swapped ("moon", "room")."""
 _MOST: Final = 6
 """Words that one may have been, at most; the nearest."""
-_SHORT: Final = 3
+_SHORT: Final = 2
 """Letters of a word that is only mistaken for those that sound the same."""
 _PIECE: Final = 2
 """Letters of the shortest word that may have run into another."""
@@ -53,6 +56,10 @@ class Alikes:
         """Whether `word` is one of them, or a number or a sign."""
         return word in self._known or not word.isalpha()
 
+    def holds(self, word: str) -> bool:
+        """Whether `word` is one of them, or two of them run into one."""
+        return self.knows(word) or any(cost == JOINED for _, cost in self.of(word))
+
     def _of(self, heard: str) -> Sequence[tuple[tuple[str, ...], float]]:
         """What may have been said where `heard` was heard, and what each costs, nearest first."""
         if not heard.isalpha():
@@ -62,7 +69,7 @@ class Alikes:
         known = heard in self._known
         for word in self._same.get(sound, ()):
             if word != heard:
-                far = OSA.normalized_distance(heard, word)
+                far = _apart(heard, word)
                 cost = _HOMOPHONE + _HOMOPHONE_FAR * far if known else _cost(0.0, far)
                 found[(word,)] = cost
         if not known:
@@ -76,7 +83,7 @@ class Alikes:
         if heard in self._known:
             return [((heard,), JOINED)]
         same = self._same.get(self._sound(heard), ()) if heard.isalpha() else ()
-        return [((w,), JOINED + _cost(0.0, OSA.normalized_distance(heard, w))) for w in same]
+        return [((w,), JOINED + _cost(0.0, _apart(heard, w))) for w in same]
 
     def _split(self, heard: str, found: dict[tuple[str, ...], float]) -> None:
         for place in range(_PIECE, len(heard) - _PIECE + 1):
@@ -93,16 +100,23 @@ class Alikes:
                 among,
                 scorer=OSA.normalized_distance,
                 score_cutoff=_NEAR,
-                limit=2 * _MOST,
+                limit=3 * _MOST,
             )
         }
         for index in near:
             word = self._words[index]
-            letters = OSA.normalized_distance(heard, word)
-            sounds = OSA.normalized_distance(sound, self._sounds[index])
+            letters, sounds = _apart(heard, word), _apart(sound, self._sounds[index])
             if _far(sounds, letters) <= _NEAR:
                 cost = _cost(sounds, letters)
                 found[(word,)] = min(cost, found.get((word,), cost))
+
+
+def _apart(left: str, right: str) -> float:
+    """How far apart two spellings are: 0 the same, 1 and more nothing in common."""
+    edits = OSA.distance(left, right)
+    longer = max(len(left), len(right), 1)
+    exchanged = 0 if sorted(left) == sorted(right) else Indel.distance(left, right) - edits
+    return (edits + _EXCHANGED * exchanged) / longer
 
 
 def _cost(sounds: float, letters: float) -> float:

@@ -13,7 +13,7 @@ HOMOPHONES: Final[Mapping[str, Sequence[str]]] = {
     "en": (
         "for four fore", "to too two", "right write rite", "night knight", "light lite",
         "floor flaw", "close clothes", "hall haul", "door dawn", "blue blew", "red read",
-        "by buy bye", "one won", "eight ate", "off of", "their there", "the thee",
+        "by buy bye", "one won", "eight ate", "off of", "their there", "the a",
         "weather whether", "hour our", "blinds blines", "stairs stares", "set said", "room rum",
         "lamp lamb", "heat heed", "fan fanned", "lock lok", "side sighed", "week weak", "down town",
         "whole hole", "no know", "sun son", "see sea", "play plate", "pause paws", "volume volumes",

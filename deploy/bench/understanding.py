@@ -22,6 +22,7 @@ from typing import Any, Final
 import yaml
 from many_devices import home_of, said_in
 from mistakes import MISTAKES, mistaken
+from rapidfuzz import fuzz
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -41,6 +42,9 @@ EPILOGUE = """\
 Without --texts the sentences are those of the project's own tests. With it, they are those of a
 file that `assistant replay` takes, in homes from the folder --homes.
 """
+_COMMANDED: Final = frozenset({PlanKind.ACT, PlanKind.ASK, PlanKind.REFUSE})
+_SIMILAR: Final = 60
+"""Likeness, of 100, from which on free text is the same: it is taken as it was heard."""
 _DANGEROUS: Final = frozenset({"unlock", "open", "set_position"})
 _BARRIERS: Final = frozenset({"garage", "gate", "door"})
 
@@ -67,7 +71,11 @@ def main() -> None:
     parser.add_argument("--mutations", type=int, default=10_000, metavar="N",
                         help="mistaken idle sentences (default: %(default)s)")  # fmt: skip
     parser.add_argument("--seed", type=int, default=1, help="of the mistakes (default: 1)")
-    parser.add_argument("--show", type=int, default=0, metavar="N", help="print N wrong plans")
+    parser.add_argument(
+        "--show", type=int, default=0, metavar="N", help="print N of what went wrong"
+    )
+    parser.add_argument("--show-what", nargs="*", default=["wrong"], metavar="OUTCOME",
+                        help="which of: wrong, lost, asked (default: wrong)")  # fmt: skip
     args = parser.parse_args()
     if (args.texts is None) != (args.homes is None):
         parser.error("--texts and --homes belong together")
@@ -117,7 +125,8 @@ class _Mistaken:
         self._dice = random.Random(args.seed)  # noqa: S311
         plans = [(one, self._plan(one, one.text)) for one in said]
         self._commands = [pair for pair in plans if _is_command(pair[1])]
-        idle = [one for one, plan in plans if not plan.actions]
+        # A refusal and a question of ours answer a command.
+        idle = [one for one, plan in plans if plan.kind not in _COMMANDED]
         self._idle = idle + [
             Said(line, path.stem[:2], said[0].home, None)
             for path in args.lines
@@ -151,7 +160,7 @@ class _Mistaken:
                 counts["all"] += 1
                 counts["dangerous"] += _is_dangerous(plan, wanted, one.home)
                 self._note(plan, outcome)
-                if outcome == "wrong" and shown < self._args.show:
+                if outcome in self._args.show_what and shown < self._args.show:
                     shown += 1
                     self._console.print(kind, repr(one.text), "->", repr(text), _brief(plan))
             everything = counts["all"]
@@ -202,17 +211,32 @@ def _is_command(plan: Plan) -> bool:
     return plan.kind is PlanKind.ACT
 
 
-def _done(actions: Sequence[Action]) -> set[tuple[str, str, str]]:
-    return {
-        (action.name, device, json.dumps(dict(action.params), sort_keys=True, default=str))
+def _done(actions: Sequence[Action]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [
+        (action.name, device, dict(action.params))
         for action in actions
-        for device in action.devices or ("",)
-    }
+        for device in sorted(action.devices) or [""]
+    ]
+
+
+def _is_same(done: Sequence[Action], wanted: Sequence[Action]) -> bool:
+    """Whether the same is done to the same devices, in any order."""
+    left, right = (sorted(_done(actions), key=repr) for actions in (done, wanted))
+    if [one[:2] for one in left] != [one[:2] for one in right]:
+        return False
+    pairs = zip((one[2] for one in left), (one[2] for one in right), strict=True)
+    return all(a.keys() == b.keys() and all(_alike(a[k], b[k]) for k in a) for a, b in pairs)
+
+
+def _alike(left: object, right: object) -> bool:
+    if isinstance(left, str) and isinstance(right, str):
+        return fuzz.token_set_ratio(left.lower(), right.lower()) >= _SIMILAR
+    return left == right
 
 
 def _compare(plan: Plan, wanted: Plan) -> str:
     if plan.kind is PlanKind.ACT:
-        return "same" if _done(plan.actions) == _done(wanted.actions) else "wrong"
+        return "same" if _is_same(plan.actions, wanted.actions) else "wrong"
     return "asked" if plan.kind is PlanKind.ASK else "lost"
 
 
@@ -222,7 +246,8 @@ def _is_dangerous(plan: Plan, wanted: Plan, home: Home) -> bool:
         return False
     return any(
         name in _DANGEROUS and _is_barrier(home.devices.get(device))
-        for name, device, _ in _done(plan.actions) - _done(wanted.actions)
+        for name, device, params in _done(plan.actions)
+        if (name, device, params) not in _done(wanted.actions)
     )
 
 

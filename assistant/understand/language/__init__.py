@@ -4,6 +4,7 @@ A file holds, all of them in the plain spelling people use:
 
 `politeness`   openers and closers that change nothing ("could you", "please")
 `negation`     beginnings of sentences that forbid or deny, so nothing is to be done
+`denying`      the words that turn an order into its opposite, by themselves
 `asking`       beginnings of questions, with their accents; what begins so is never carried out
 `articles`     words a name may be said with or without
 `plural`       pairs of regular expression and replacement that turn one number into the other
@@ -61,6 +62,7 @@ _KEYS = frozenset(
     [
         "politeness",
         "negation",
+        "denying",
         "asking",
         "articles",
         "plural",
@@ -111,6 +113,7 @@ class Language:
     """Politeness at the beginning of a folded sentence."""
     closing: re.Pattern[str]
     negation: re.Pattern[str]
+    denying: frozenset[str]
     asking: re.Pattern[str]
     """The beginning of a question, in lower case, with its accents."""
     articles: frozenset[str]
@@ -199,6 +202,7 @@ def load_language(code: str) -> Language:
         opening=re.compile(rf"(?:(?:{_either(data['politeness']['opening'])})\s+)+"),
         closing=re.compile(rf"(?:\s+(?:{_either(data['politeness']['closing'])}))+\s*$"),
         negation=re.compile(rf"(?:.*\s)?(?:{'|'.join(data['negation'])})(?:\s|$)"),
+        denying=frozenset(data["denying"]),
         asking=re.compile(rf"(?:{'|'.join(data['asking'])})(?!\w)"),
         articles=frozenset(data["articles"]),
         plural=tuple((re.compile(pattern), other) for pattern, other in data["plural"]),
