@@ -17,6 +17,7 @@ from assistant.cli import (
     listen,
     llm,
     models,
+    pin,
     remembered,
     replay,
     run,
@@ -57,6 +58,7 @@ app.command("listen")(listen.command)
 app.command("replay")(replay.command)
 app.command("devices")(devices.command)
 app.add_typer(remembered.app, name="remembered")
+app.add_typer(pin.app, name="pin")
 app.add_typer(models.app, name="models")
 app.add_typer(llm.app, name="llm")
 app.command("say")(say.command)

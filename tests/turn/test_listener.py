@@ -154,6 +154,10 @@ class Answers:
         self.window = 6.0
         self.free = asyncio.Event()
         self.free.set()
+        self.secret = ""
+
+    def confides(self, utterance: Utterance, talk: Conversation) -> bool:
+        return utterance.text == self.secret
 
     async def ahead(self, partial: Utterance, talk: Conversation) -> None:
         self.read.append(partial.text)
@@ -417,6 +421,16 @@ async def test_a_question_of_the_model_opens_the_microphone() -> None:
         it.room.command()
         await until(lambda: it.woken() == 2)
         assert it.loud.played == 1
+
+
+async def test_what_is_said_in_confidence_is_told_to_the_responder_alone() -> None:
+    async with stage() as it:
+        it.ears.text = it.answers.secret = "one two three four"
+        it.room.command()
+        await until(lambda: it.ended() == 1)
+        assert [utterance.text for utterance in it.answers.heard] == ["one two three four"]
+        assert [e.transcript.text for e in it.events if isinstance(e, Heard)][-1] == "****"
+        assert "three" not in str(it.events)
 
 
 async def test_what_two_partial_transcripts_agree_on_is_read_ahead() -> None:
