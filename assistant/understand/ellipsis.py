@@ -21,8 +21,8 @@ _LONGEST_SENTENCE = 16
 def substitutions(sentence: str, fragment: str, language: Language) -> Iterator[str]:
     """`sentence` with one part of it exchanged for `fragment`; those first that keep most of it.
 
-    Articles at the seams are said once. At the end of the sentence the fragment is also put after
-    it, exchanging nothing.
+    Articles at the seams are said once, and no two prepositions meet there. At the end of the
+    sentence the fragment is also put after it, exchanging nothing.
     """
     said, part = _texts(sentence), _texts(fragment)
     if not part or not said or len(said) > _LONGEST_SENTENCE:
@@ -30,11 +30,14 @@ def substitutions(sentence: str, fragment: str, language: Language) -> Iterator[
     bare = part
     while len(bare) > 1 and bare[0].lower() in language.articles:
         bare = bare[1:]
+    linking = language.dangling - language.articles
     for length in range(_LONGEST_PART + 1):
         starts = range(len(said) - length, 0, -1) if length else [len(said)]
         for start in starts:
             before = said[:start]
             after = said[start + length :]
+            if before[-1].lower() in linking and part[0].lower() in linking:
+                continue
             inner = bare if before[-1].lower() in language.articles else part
             yield " ".join([*before, *inner, *after])
 

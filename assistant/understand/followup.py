@@ -44,6 +44,9 @@ _RELATIVE: Final = {
     "set_fan_speed": "adjust_fan_speed",
     "set_volume": "adjust_volume",
 }
+_ABSOLUTE: Final = {by_degrees: absolute for absolute, by_degrees in _RELATIVE.items()}
+_TAKEN_BACK: Final = {"cancel_timer": "start_timer", "list_remove": "list_add"}
+"""What is done before what, where the latter is said in the stead of something."""
 _BY_DEGREES: Final = frozenset({*_RELATIVE.values(), "adjust_color_temp"})
 _ALL_THE_WAY: Final = {"open": "up", "close": "down"}
 _OPPOSITE: Final = {"up": "down", "down": "up", "warmer": "cooler", "cooler": "warmer"}
@@ -62,11 +65,15 @@ def go_on(asked: Asked, text: str, names: Names, read: Read, absent: Read) -> Pl
     context, language = asked.context, asked.language
     if context.plan is None and not context.recent:
         return None
-    if len(text.split()) > _LONGEST or mood(text, language) is Mood.FORBIDDING:
+    said, mark = _cut(text, language)
+    # "Not that much" forbids nothing.
+    forbids = mood(text, language) is Mood.FORBIDDING
+    if len(text.split()) > _LONGEST or (forbids and squeeze(said) not in language.dialogue.less):
         return None
     plan = _pointing_back(asked, text, read)
     if plan is None and context.plan is not None:
-        plan = _Fragment(asked, context.plan, names, read, absent, *_cut(text, language)).plan()
+        sentence, old = _parted(context.text, language), _without_take_back(context.plan)
+        plan = _Fragment(asked, sentence, old, names, read, absent, said, mark).plan()
     if plan is None:
         return None
     plan = replace(_cautious(plan, context.plan, asked.home), score=plan.score * SURE_IN_PART)
@@ -103,11 +110,8 @@ def _spelt_out(
     folded, _ = without_politeness(fold(text), asked.language)
     folded = " ".join(folded.split())
     forms = [folded]
-    verb, _, rest = folded.partition(" ")
-    for pattern, parted in words.clitics:
-        if pattern.match(verb):
-            forms.append(f"{pattern.sub(parted, verb)} {rest}".strip())
-            break
+    if (parted := _parted(folded, asked.language)) != folded:
+        forms.append(parted)
     forms += [
         shorter
         for form in tuple(forms)
@@ -185,7 +189,10 @@ class _Fragment:
     """A fragment, and what it may go on with."""
 
     asked: Asked
+    sentence: str
+    """What was said before, in full."""
     old: Plan
+    """The plan that it made."""
     names: Names
     read: Read
     absent: Read
@@ -196,6 +203,8 @@ class _Fragment:
         """What it means; None: nothing."""
         if not self.text:
             return None
+        if self._was_asked() and squeeze(self.text) in self.asked.language.no:
+            return Plan(PlanKind.NOTHING, speech=Speech("core.cancelled"))
         if (plan := self._by_degrees()) is not None:
             return plan
         if not (self.mark or self._speaks_of_ones() or self._was_asked()):
@@ -219,23 +228,19 @@ class _Fragment:
         words = squeeze(self.text).split()
         return len(words) > 1 and bool(ones & set(words))
 
-    @property
-    def _sentence(self) -> str:
-        return self.asked.context.text
-
     def _by_degrees(self) -> Plan | None:
         """ "A bit more", "not that much", "again"."""
         words, said = self.asked.language.dialogue, squeeze(self.text)
         if self.old.kind is not PlanKind.ACT or not self.old.actions:
             return None
         if said in words.again:
-            return replace(self.old, sentence=self._sentence)
+            return replace(self.old, sentence=self.sentence)
         if said not in words.more | words.less:
             return None
         action = _changed(self.old.actions[-1], said in words.more, self.asked.home)
         if action is None:
             return None
-        return replace(self.old, actions=(action,), sentence=self._sentence)
+        return replace(self.old, actions=(action,), sentence=self.sentence)
 
     # ---- the sentence before, with one part exchanged
 
@@ -254,7 +259,7 @@ class _Fragment:
     def _sentences(self) -> Iterator[str]:
         language = self.asked.language
         for part in self._variants():
-            yield from substitutions(self._sentence, part, language)
+            yield from substitutions(self.sentence, part, language)
 
     def _variants(self) -> list[str]:
         """The fragment, with each thing spoken of in the place of a "one"."""
@@ -264,7 +269,9 @@ class _Fragment:
         if not ones & set(words):
             return [self.text]
         idle = language.articles | language.dangling | ones
-        things = [w for w in reversed(squeeze(self._sentence).split()) if w not in idle]
+        said = [w for w in reversed(squeeze(self.sentence).split()) if w not in idle]
+        kinds = kind_words(self.asked.home.exposed(), language)
+        things = sorted(said, key=lambda word: word not in kinds)
         return [" ".join(thing if w in ones else w for w in words) for thing in things[:4]]
 
     def _is_alike(self, new: Plan) -> bool:
@@ -278,8 +285,7 @@ class _Fragment:
             return bool(new.intent) and (new.skill, new.intent) == (old.skill, old.intent)
         if new.kind not in (PlanKind.ACT, PlanKind.ASK) or old.kind is PlanKind.ANSWER:
             return False
-        done = {action.name for action in old.actions}
-        wanted = {action.name for action in new.actions}
+        done, wanted = _does(old), _does(new)
         if not wanted or wanted != done or new.actions == old.actions:
             return False
         return self._names_what(new) or self._are_kin(_devices(new))
@@ -369,7 +375,8 @@ class _Fragment:
         bare = [word for word in said.split() if word not in idle]
         if " ".join(bare) in language.dialogue.other:
             rooms = {home.devices[i].area for i in _devices(self.old)}
-            meant = [d for d in candidates if d.area in rooms] or candidates
+            beside = [d for d in candidates if d.area in rooms] or candidates
+            meant = self._alike_in_name(beside) or beside
         else:
             meant = named(said, candidates, home, language) if self._speaks_of_ones() else []
         if not meant or len(meant) > _MOST_CHOICES:
@@ -380,6 +387,17 @@ class _Fragment:
         plan = self._done_to(meant)
         speech = Speech("core.which_one", {"choices": labels_of(meant, home)})
         return replace(plan, kind=PlanKind.ASK, devices=ids, speech=speech)
+
+    def _alike_in_name(self, devices: Sequence[Device]) -> list[Device]:
+        """Those of `devices` that share the most telling words with what was spoken of."""
+        home = self.asked.home
+        before = [home.devices[i] for i in _devices(self.old)]
+        idle = self.asked.language.articles | self.asked.language.dangling
+        idle |= kind_words(before, self.asked.language)
+        known = {w for d in before for w in squeeze(d.name).split()} - idle
+        shared = {d.id: len(known & set(squeeze(d.name).split())) for d in devices}
+        most = max(shared.values(), default=0)
+        return [d for d in devices if most and shared[d.id] == most]
 
     def _done_to(self, devices: Sequence[Device], place: str = "") -> Plan:
         ids = tuple(device.id for device in devices)
@@ -395,7 +413,7 @@ class _Fragment:
             devices=(),
             confirm=False,
             speech=speech,
-            sentence=self._sentence,
+            sentence=self.sentence,
         )
 
     # ---- things that are called as one likes
@@ -422,7 +440,8 @@ class _Fragment:
     def _refused(self) -> Plan | None:
         """The refusal of a place that there is not."""
         words = squeeze(self.text).split()
-        if not self.mark or self.asked.language.dialogue.tags & set(words) or len(words) > 4:
+        talk = self.asked.language.dialogue.tags & set(words)
+        if not self.mark or talk or len(words) > 4 or not all(map(str.isalpha, words)):
             return None
         for said in itertools.islice(self._sentences(), 20):
             plan = self.absent(said)
@@ -454,6 +473,27 @@ def _is_whole(plan: Plan) -> bool:
     """Whether a plan needs no light from before."""
     done = plan.kind in (PlanKind.ACT, PlanKind.ANSWER, PlanKind.CHAT, PlanKind.NOTHING)
     return done and plan.score == 1
+
+
+def _parted(sentence: str, language: Language) -> str:
+    """`sentence` with a pronoun that is written on to its verb as a word of its own."""
+    verb, _, rest = sentence.partition(" ")
+    for pattern, parted in language.dialogue.clitics:
+        if pattern.match(fold(verb)):
+            return f"{pattern.sub(parted, fold(verb))} {rest}".strip()
+    return sentence
+
+
+def _without_take_back(plan: Plan) -> Plan:
+    """`plan` without what made room for it."""
+    names = {action.name for action in plan.actions}
+    idle = {before for before, after in _TAKEN_BACK.items() if {before, after} <= names}
+    return replace(plan, actions=tuple(a for a in plan.actions if a.name not in idle))
+
+
+def _does(plan: Plan) -> set[str]:
+    """The actions of `plan`, those by degrees as what they come to."""
+    return {_ABSOLUTE.get(action.name, action.name) for action in plan.actions}
 
 
 def _devices(plan: Plan) -> tuple[str, ...]:
