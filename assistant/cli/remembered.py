@@ -28,6 +28,9 @@ app = typer.Typer(
     "the next time. A running daemon notices what is changed here.",
 )
 
+_PLACE = "slotplace"
+"""A word that nobody says, for a slot."""
+
 NumberArgument = Annotated[int, typer.Argument(metavar="NUMBER", help="As in the list.")]
 
 
@@ -190,6 +193,7 @@ def _check_untaken(file: RememberedFile | None, entry: Remembered, words: str) -
 
 
 def _pattern(text: str, entry: Remembered) -> str:
+    from assistant.understand.language import load_language
     from assistant.understand.remembered import SLOT
 
     slots = [slot.kind for slot in entry.slots]
@@ -199,26 +203,17 @@ def _pattern(text: str, entry: Remembered) -> str:
             f"must have the slots that number {entry.id} has, in their order: {has}",
             param_hint="--pattern",
         )
-    between = SLOT.split(text)[::2]
-    if not any(part.strip() for part in between):
+    between = _sentence(SLOT.sub(f" {_PLACE} ", text), entry, "--pattern").split()
+    articles = load_language(entry.language).articles
+    parts: list[str] = []
+    for word in between:
+        while word == _PLACE and parts and parts[-1] in articles:
+            parts.pop()  # another name may want another
+        parts.append(word)
+    if set(parts) == {_PLACE}:
         raise typer.BadParameter("needs words beside its slots", param_hint="--pattern")
-    _sentence(SLOT.sub("", text), entry, "--pattern")
-    parts = [_plain(part, entry) for part in between]
-    filled = [parts[0]]
-    for kind, part in zip(slots, parts[1:], strict=True):
-        filled += [f"{{{kind}}}", part]
-    return " ".join(part for part in filled if part)
-
-
-def _plain(text: str, entry: Remembered) -> str:
-    from assistant.understand.language import load_language
-    from assistant.understand.words import key
-
-    words = key(text).split()
-    # An article before a slot is left open: another name may want another.
-    while words and words[-1] in load_language(entry.language).articles:
-        words.pop()
-    return " ".join(words)
+    filled = iter(slots)
+    return " ".join(f"{{{next(filled)}}}" if part == _PLACE else part for part in parts)
 
 
 def _table(entries: tuple[Remembered, ...]) -> Table:

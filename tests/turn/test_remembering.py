@@ -212,7 +212,7 @@ async def test_what_is_not_remembered(path: Path, said: str, answer: list[str]) 
 
 
 async def test_what_a_device_did_not_confirm_is_not_remembered(talk: Talk) -> None:
-    talk.registry.put(replace(VILLA.devices["light.sofa"], available=False), None)
+    talk.registry.set_available("light.sofa", available=False)
     await talk.say(SAID)
     assert talk.remembered() == []
 
