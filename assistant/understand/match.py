@@ -36,7 +36,7 @@ _LONGEST_PLACE: Final = 3
 """Words of the name of a place that is not known."""
 SETTLED: Final = frozenset({PlanKind.ACT, PlanKind.ANSWER, PlanKind.CHAT, PlanKind.NOTHING})
 
-_LOOSEST: Final = 1.7
+LOOSEST: Final = 1.7
 """What a reading that allows for mishearings may cost."""
 _LOOSEST_WITH_FREE_TEXT: Final = 0.7
 _LONGEST_LOOSE: Final = 25
@@ -161,12 +161,14 @@ class Matcher:
             return plan
         return None
 
-    def loosely(self, asked: Asked, text: str) -> Plan | None:
-        """The best plan where some words of `text` were misheard; None where there is none, or
-        where several are as likely and it can't be asked which.
+    def loosely(
+        self, asked: Asked, text: str, limit: float = LOOSEST, *, free: bool = True
+    ) -> Plan | None:
+        """The best plan where some words of `text` were misheard, for a cost up to `limit`; None
+        where there is none, or where several are as likely and it can't be asked which.
 
         Its score tells how far it is from what was heard. What it would open or unlock it asks
-        about first.
+        about first. Without `free`, no part of it is free text.
         """
         folded, start = without_politeness(fold(text), asked.language)
         words = words_of(folded)
@@ -180,13 +182,13 @@ class Matcher:
         lattice = loosely(words, alikes, language.hesitations)
         names = self.names(asked.home, language)
         lists = _with_timers(names, asked.home)
-        found = self._candidates(asked, lattice, text[start:], lists, _LOOSEST)
+        found = self._candidates(asked, lattice, text[start:], lists, limit)
         likely: list[tuple[float, Plan]] = []
         by_cost = sorted(found, key=lambda c: (c.cost + c.free[0], c.rank))
         for candidate in by_cost[:_MOST_CANDIDATES]:
             if likely and candidate.cost > likely[0][0] + _CLOSE:
                 break
-            if candidate.free[0] and candidate.cost > _LOOSEST_WITH_FREE_TEXT:
+            if candidate.free[0] and (not free or candidate.cost > _LOOSEST_WITH_FREE_TEXT):
                 continue
             plan = self._handle(asked, candidate, names)
             if plan.kind in SETTLED or plan.kind is PlanKind.ASK:

@@ -11,7 +11,7 @@ from assistant.plan import Plan
 from assistant.skill import Skills
 from assistant.understand.custom.library import CustomSentences, Version
 from assistant.understand.language import Language
-from assistant.understand.match import Asked, Matcher
+from assistant.understand.match import LOOSEST, Asked, Matcher
 from assistant.understand.names import Names
 from assistant.understand.normal import squeeze
 
@@ -60,11 +60,13 @@ class OwnFirst:
         """As `Matcher.exactly` has it."""
         return self.own(asked, text) or self._skills.exactly(asked, text)
 
-    def loosely(self, asked: Asked, text: str) -> Plan | None:
+    def loosely(
+        self, asked: Asked, text: str, limit: float = LOOSEST, *, free: bool = True
+    ) -> Plan | None:
         """As `Matcher.loosely` has it; the likelier of the two, else the user's."""
         matcher = self._matcher(asked.language)
-        own = matcher.loosely(asked, text) if matcher is not None else None
-        other = self._skills.loosely(asked, text)
+        own = matcher.loosely(asked, text, limit, free=free) if matcher is not None else None
+        other = self._skills.loosely(asked, text, limit, free=free)
         if own is None or (other is not None and other.score > own.score):
             return other
         return own

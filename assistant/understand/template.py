@@ -30,6 +30,8 @@ from assistant.understand.own import OwnFirst
 
 _LONGEST: Final = 400
 """Letters of an utterance beyond which it is no command: 16 s of speech are about 250."""
+_NEARLY: Final = 0.5
+"""Cost up to which a loose reading is likelier than one that takes words as free text."""
 _SURE_OF_PLACE: Final = 0.7
 """Score of a loose reading above which a strange word is rather a known one misheard."""
 
@@ -55,10 +57,10 @@ class TemplateUnderstanding:
         Never raises for what people say, and knows only devices that are exposed. `note` is told
         of everything that was tried.
         """
-        text = utterance.text
-        if not squeeze(text[:_LONGEST]) or len(text) > _LONGEST:
-            return _not_understood(text[:_LONGEST])
         language = load_language(utterance.language)
+        text = language.noises.sub(lambda noise: " " * len(noise[0]), utterance.text)
+        if not squeeze(text[:_LONGEST]) or len(text) > _LONGEST:
+            return _not_understood(utterance.text[:_LONGEST])
         asked = self._asked(utterance, home, language, context, note)
         own = self._matcher.own(asked, text)
         if own is not None:
@@ -68,6 +70,8 @@ class TemplateUnderstanding:
             plan = self._gone_on(asked, text, plan)
         if plan is None or plan.score < SURE_IN_PART:
             plan = self._corrected(asked, text) or self._several(asked, text) or plan
+        if plan is not None and plan.kind is PlanKind.ACT and plan.score < 1:
+            plan = self._closer(asked, text) or plan
         if plan is not None:
             if plan.kind is PlanKind.ACT and _asks(text, language):
                 return _not_understood(text)
@@ -123,6 +127,11 @@ class TemplateUnderstanding:
 
         names = self._matcher.names(asked.home, asked.language)
         return go_on(asked, text, names, read, absent) or alone
+
+    def _closer(self, asked: Asked, text: str) -> Plan | None:
+        """The plan without free text that `text` nearly is: "30 secona" is no timer's name."""
+        plan = self._matcher.loosely(asked, text, _NEARLY, free=False)
+        return plan if plan is not None and plan.kind is PlanKind.ACT else None
 
     def _corrected(self, asked: Asked, text: str) -> Plan | None:
         """The plan of `text` without what the speaker took back; None: nothing was."""

@@ -30,6 +30,7 @@ A file holds, all of them in the plain spelling people use:
 `position_forms`  other ways to say such a name, with {name}, which is the rest, and {position}
 `joining`      words between two commands in one sentence
 `correcting`   words by which a speaker takes back what was said before them
+`noises`       what is no word, in patterns, and is left out before all else ("um")
 `hesitations`  words that say nothing, wherever they stand ("um")
 `dialogue`     how one goes on with what was said before; see `dialogue.DialogueWords`
 `depending`    patterns of words that mean something else at another time, place or point of a
@@ -83,6 +84,7 @@ _KEYS = frozenset(
         "position_forms",
         "joining",
         "correcting",
+        "noises",
         "hesitations",
         "depending",
         "objecting",
@@ -137,6 +139,7 @@ class Language:
     joints: frozenset[str]
     """The words of `joining`, with their accents."""
     correcting: re.Pattern[str]
+    noises: re.Pattern[str]
     hesitations: frozenset[str]
     depending: re.Pattern[str]
     """In a sentence without apostrophes, as `assistant.understand.words` has it."""
@@ -227,6 +230,9 @@ def load_language(code: str) -> Language:
         joining=re.compile(rf"\s+(?:{_either(data['joining'])})\s+"),
         joints=frozenset(data["joining"]),
         correcting=re.compile(rf"\s(?:{_either(data['correcting'])})(?=\s)"),
+        noises=re.compile(
+            rf"(?<![\w'])(?:{'|'.join(data['noises'])})(?![\w'])[,.]*", re.IGNORECASE
+        ),
         hesitations=frozenset(data["hesitations"]),
         depending=re.compile(rf"\b(?:{'|'.join(data['depending'])})\b"),
         objecting=re.compile(rf"(?:{'|'.join(data['objecting'])})(?!\w)"),
