@@ -77,6 +77,12 @@ class Automaton:
         self.into_lists: list[list[tuple[ListKey, str, int]]] = [[]]
         self.into_free: list[list[int]] = [[]]
         self.accepts: dict[int, Accept] = {}
+        self._entries: dict[tuple[int, int], int] = {}
+        """The state from which a piece (told by its id) leads to another state."""
+        self._kept: list[_Piece] = []
+        """The pieces in `_entries`, so that no other takes an id of theirs."""
+        self._pieces: _Pieces | None = None
+        self._begin: Subset | None = None
         self._subsets: dict[frozenset[int], Subset] = {}
         self._closures: dict[int, frozenset[int]] = {}
 
@@ -95,10 +101,40 @@ class Automaton:
         """Add a template that ends in state `end` (from `accept`).
 
         `lists` maps the names that the template's lists have to what the walk knows them by.
-        Raises KeyError where a rule or a list is missing, ValueError where a word has too many
-        spellings.
+        What leads to the same state by the same words is there once, for all templates that end
+        alike. Raises KeyError where a rule or a list is missing, ValueError where a word has too
+        many spellings.
         """
-        _Adding(self, rules, lists).put(expression, START, end)
+        if self._pieces is None or self._pieces.rules is not rules:
+            self._pieces = _Pieces(rules, lists)
+        self.free_edge(START, self._entry(self._pieces.piece(expression), end))
+        self._begin = None
+
+    def _entry(self, piece: _Piece, end: int) -> int:
+        """The state from which `piece` leads to `end`."""
+        if piece.is_sequence:
+            for part in reversed(piece.parts):
+                end = self._entry(part, end)
+            return end
+        key = (id(piece), end)
+        start = self._entries.get(key)
+        if start is None:
+            start = self._entries[key] = self.state()
+            self._kept.append(piece)
+            self._lead(piece, start, end)
+        return start
+
+    def _lead(self, piece: _Piece, start: int, end: int) -> None:
+        """Make `piece` lead from `start` to `end`."""
+        for word in piece.words:
+            self.word_edge(start, word, end)
+        for key, slot in piece.lists:
+            self.list_edge(start, key, slot, end)
+        for part in piece.parts:
+            if part.is_sequence:
+                self.free_edge(start, self._entry(part, end))
+            else:
+                self._lead(part, start, end)
 
     def accept(self, accept: Accept) -> int:
         """A new state in which templates that mean `accept` end."""
@@ -138,9 +174,10 @@ class Automaton:
 
     def begin(self) -> Subset:
         """Where every sentence begins."""
-        if len(self._subsets) > _MOST_SUBSETS:
+        if self._begin is None or len(self._subsets) > _MOST_SUBSETS:
             self._subsets.clear()
-        return self._subset((START,))
+            self._begin = self._subset((START,))
+        return self._begin
 
     def after_word(self, subset: Subset, word: str) -> Subset | None:
         """Where `word` leads from `subset`; None: nowhere."""
@@ -184,50 +221,88 @@ class Automaton:
         return known
 
 
-@dataclass(frozen=True, slots=True)
-class _Adding:
-    """One template on its way into the automaton."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Piece:
+    """A part of a template, in the form in which it is added; equal ones are the same object.
 
-    automaton: Automaton
-    rules: Mapping[str, Sentence]
-    lists: Mapping[str, ListKey]
-    literal: dict[str, bool] = field(default_factory=dict)
-    """Which rules are words alone, as far as it is known."""
+    It is one of `words`; or one of `lists`; or `parts`: one of them where `either`, else one after
+    the other, and nothing at all where there are none.
+    """
 
-    def put(self, expression: Expression, start: int, end: int) -> None:
-        """Make `expression` lead from `start` to `end`."""
+    words: tuple[str, ...] = ()
+    lists: tuple[tuple[ListKey, str], ...] = ()
+    parts: tuple[_Piece, ...] = ()
+    either: bool = False
+
+    @property
+    def is_sequence(self) -> bool:
+        """Whether it is what its parts are one after the other."""
+        return not (self.words or self.lists or self.either)
+
+
+class _Pieces:
+    """Templates that refer to the same rules and lists, taken apart; each piece once."""
+
+    def __init__(self, rules: Mapping[str, Sentence], lists: Mapping[str, ListKey]) -> None:
+        self.rules = rules
+        self.lists = lists
+        self._pieces: dict[tuple[Any, ...], _Piece] = {}
+        self._of_rules: dict[str, _Piece] = {}
+        self._literal: dict[str, bool] = {}
+
+    def piece(self, expression: Expression | frozenset[str]) -> _Piece:
+        """`expression` taken apart. Raises KeyError where a rule or list is missing, ValueError
+        where a word has too many spellings.
+        """
         if isinstance(expression, TextChunk):
-            self._words(expression.text, start, end)
-        elif isinstance(expression, ListReference):
-            key = self.lists[expression.list_name]
-            self.automaton.list_edge(start, key, expression.slot_name, end)
-        elif isinstance(expression, RuleReference):
-            self.put(self.rules[expression.rule_name].expression, start, end)
-        elif isinstance(expression, Permutation):
-            for order in itertools.permutations(expression.items):
-                self._sequence(list(order), start, end)
-        elif isinstance(expression, Alternative):
-            for item in expression.items:
-                self.put(item, start, end)
-        elif isinstance(expression, Sequence):
-            self._sequence(expression.items, start, end)
+            return self._text(expression.text)
+        if isinstance(expression, frozenset):
+            return self._either([self._text(text) for text in sorted(expression)])
+        if isinstance(expression, ListReference):
+            return self._made(lists=((self.lists[expression.list_name], expression.slot_name),))
+        if isinstance(expression, RuleReference):
+            name = expression.rule_name
+            if name not in self._of_rules:
+                self._of_rules[name] = self.piece(self.rules[name].expression)
+            return self._of_rules[name]
+        if isinstance(expression, Permutation):
+            orders = itertools.permutations(expression.items)
+            return self._either([self._sequence(list(order)) for order in orders])
+        if isinstance(expression, Alternative):
+            return self._either([self.piece(item) for item in expression.items])
+        if isinstance(expression, Sequence):
+            return self._sequence(expression.items)
+        raise ValueError(f"a template can't hold {expression!r}")
 
-    def _sequence(self, items: list[Expression], start: int, end: int) -> None:
-        if len(items) == 1:
-            self.put(items[0], start, end)
-            return
-        parts = self._parts(items)
-        if not parts:
-            self.automaton.free_edge(start, end)
-            return
-        for place, part in enumerate(parts):
-            after = end if place == len(parts) - 1 else self.automaton.state()
-            if isinstance(part, frozenset):
-                for text in part:
-                    self._words(text, start, after)
-            else:
-                self.put(part, start, after)
-            start = after
+    def _text(self, text: str) -> _Piece:
+        return self._one_after_other([self._made(words=(word,)) for word in _split(text)])
+
+    def _sequence(self, items: list[Expression]) -> _Piece:
+        return self._one_after_other([self.piece(part) for part in self._parts(items)])
+
+    def _one_after_other(self, pieces: list[_Piece]) -> _Piece:
+        parts: list[_Piece] = []
+        for piece in pieces:
+            parts += piece.parts if piece.is_sequence else [piece]
+        return parts[0] if len(parts) == 1 else self._made(parts=tuple(parts))
+
+    def _either(self, pieces: list[_Piece]) -> _Piece:
+        """One of `pieces`, single words and lists of them being together."""
+        flat = [one for p in pieces for one in (p.parts if p.either else (p,))]
+        words = sorted({word for p in flat for word in p.words})
+        lists = dict.fromkeys(one for p in flat for one in p.lists)
+        parts = list(dict.fromkeys(p for p in flat if not p.words and not p.lists))
+        if lists:
+            parts.insert(0, self._made(lists=tuple(lists)))
+        if words:
+            parts.insert(0, self._made(words=tuple(words)))
+        return parts[0] if len(parts) == 1 else self._made(parts=tuple(parts), either=True)
+
+    def _made(self, **told: Any) -> _Piece:
+        key = tuple((name, tuple(map(id, v)) if name == "parts" else v) for name, v in told.items())
+        if key not in self._pieces:
+            self._pieces[key] = _Piece(**told)
+        return self._pieces[key]
 
     def _parts(self, items: list[Expression]) -> list[Expression | frozenset[str]]:
         """`items` with those that make up one word put together: as all its spellings."""
@@ -269,9 +344,9 @@ class _Adding:
             return True
         if isinstance(expression, RuleReference):
             name = expression.rule_name
-            if name not in self.literal:
-                self.literal[name] = self._is_literal(self.rules[name].expression)
-            return self.literal[name]
+            if name not in self._literal:
+                self._literal[name] = self._is_literal(self.rules[name].expression)
+            return self._literal[name]
         if isinstance(expression, Sequence | Alternative):
             return all(self._is_literal(item) for item in expression.items)
         return False
@@ -289,17 +364,6 @@ class _Adding:
 
     def _variants(self, expression: Expression) -> frozenset[str]:
         return frozenset(sample_expression(expression, {}, dict(self.rules)))
-
-    def _words(self, text: str, start: int, end: int) -> None:
-        words = _split(text)
-        if not words:
-            self.automaton.free_edge(start, end)
-            return
-        for word in words[:-1]:
-            after = self.automaton.state()
-            self.automaton.word_edge(start, word, after)
-            start = after
-        self.automaton.word_edge(start, words[-1], end)
 
 
 @functools.lru_cache(maxsize=8192)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hassil.errors import HassilError
@@ -35,7 +35,6 @@ _log = logging.getLogger(__name__)
 
 _MOST_VALUES: Final = 20_000
 """Phrases that one value of a list may stand for."""
-_DEEPEST: Final = 60
 _PARTS: Final = {None: 1, "halves": 2, "tenths": 10}
 MALFORMED: Final = (
     HassilError,
@@ -65,6 +64,8 @@ class Scope:
 
     rules: Mapping[str, Sentence]
     lists: Mapping[str, ListKey]
+    referred: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Names of the lists in each rule, as far as they have been looked for."""
 
 
 def compile_sentences(skills: Iterable[Skill], language: Language) -> Grammar:
@@ -147,27 +148,33 @@ def parsed(text: str, scope: Scope, where: str) -> Expression:
         expression = parse_sentence(fold_template(text), keep_text=True).expression
     except MALFORMED as error:
         raise SkillError(f"{where}: {text!r}: {error}") from error
-    for name in _references(expression, scope.rules, f"{where}: {text!r}"):
+    for name in _references(expression, scope, f"{where}: {text!r}"):
         if name not in scope.lists:
             raise SkillError(f"{where}: {text!r}: there is no list {{{name}}}")
     return expression
 
 
 def _references(
-    expression: Expression, rules: Mapping[str, Sentence], where: str, depth: int = 0
-) -> Iterator[str]:
+    expression: Expression, scope: Scope, where: str, within: tuple[str, ...] = ()
+) -> frozenset[str]:
     """Names of the lists in `expression`; finds rules that are missing or contain themselves."""
-    if depth > _DEEPEST:
-        raise SkillError(f"{where}: its expansion rules contain each other")
     if isinstance(expression, ListReference):
-        yield expression.list_name
-    elif isinstance(expression, RuleReference):
-        if expression.rule_name not in rules:
-            raise SkillError(f"{where}: there is no rule <{expression.rule_name}>")
-        yield from _references(rules[expression.rule_name].expression, rules, where, depth + 1)
-    elif isinstance(expression, Group):
-        for item in expression.items:
-            yield from _references(item, rules, where, depth + 1)
+        return frozenset({expression.list_name})
+    if isinstance(expression, Group):
+        return frozenset[str]().union(
+            *(_references(item, scope, where, within) for item in expression.items)
+        )
+    if not isinstance(expression, RuleReference):
+        return frozenset()
+    name = expression.rule_name
+    if name in within:
+        raise SkillError(f"{where}: its expansion rules contain each other")
+    if name not in scope.rules:
+        raise SkillError(f"{where}: there is no rule <{name}>")
+    if name not in scope.referred:
+        body = scope.rules[name].expression
+        scope.referred[name] = _references(body, scope, where, (*within, name))
+    return scope.referred[name]
 
 
 def rules_of(bodies: Mapping[str, str]) -> dict[str, Sentence]:
