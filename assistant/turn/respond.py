@@ -137,7 +137,8 @@ class Responder:
 
     `thinker` has the language model, which is asked as `ways` say. What it resolved `remembering`
     knows the next time, if the templates are asked first: who asks the model first wants its
-    answer. `refresh` brings up to date what changes by itself (timers) before each turn.
+    answer. `refresh` brings up to date what changes by itself (timers) before each turn. By
+    `clock` (monotonic seconds) what was said grows old.
     """
 
     def __init__(
@@ -152,6 +153,7 @@ class Responder:
         remembering: Remembering | None = None,
         ways: Ways = Ways(),
         refresh: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._understanding = understanding
         self._policy = policy
@@ -162,6 +164,7 @@ class Responder:
         self._remembering = remembering if ways.order == "templates" else None
         self._ways = ways
         self._refresh = refresh
+        self._clock = clock
 
     async def respond(
         self,
@@ -191,7 +194,7 @@ class Responder:
             Reply(speak),
             interrupted or asyncio.Event(),
         )
-        now = time.monotonic()
+        now = self._clock()
         plan: Plan | None
         if said is not utterance:
             plan, had_asked = await self._keyed(here, said, now)
@@ -211,7 +214,7 @@ class Responder:
         asks = False
         if not here.interrupted.is_set():  # else it has not been asked
             asks = self._remember(here, ended.plan, ended.wanted or ended.plan)
-        now = time.monotonic()
+        now = self._clock()
         conversation.remember(
             Exchange(utterance.text, reply, mentioned),
             now,
@@ -239,13 +242,13 @@ class Responder:
         if self.confides(partial, conversation):
             return
         if self._thinker is not None and (planner := self._thinker.ready) is not None:
-            history = conversation.history(time.monotonic())
+            history = conversation.history(self._clock())
             await planner.ahead(partial, self._registry.home(), history)
 
     def confides(self, utterance: Utterance, conversation: Conversation) -> bool:
         """Whether `utterance` may hold the PIN: its words are then to be kept and shown nowhere."""
         language = load_language(utterance.language)
-        return confides(self._policy.pin, conversation, utterance, language, time.monotonic())
+        return confides(self._policy.pin, conversation, utterance, language, self._clock())
 
     async def _keyed(self, here: _Turn, said: Utterance, now: float) -> tuple[Plan, bool]:
         """The plan of what was `said` in confidence, and whether the PIN allows it."""
@@ -289,7 +292,7 @@ class Responder:
 
         Both in the light of what was said before.
         """
-        utterance, now = here.utterance, time.monotonic()
+        utterance, now = here.utterance, self._clock()
         plan = self._in_words(here, now)
         return in_hindsight(plan, here.conversation, here.home, now, utterance.speaker)
 
@@ -357,7 +360,7 @@ class Responder:
 
         A bare excuse, before which there was nothing, is left to be said by the caller.
         """
-        began = time.monotonic()
+        began = self._clock()
         deeds = Deeds(self._policy, self._executor, here.home, here.carried)
         events: list[PlanEvent] = []
         history = here.conversation.history(began)
@@ -477,7 +480,7 @@ class Responder:
         if plan.kind is not PlanKind.ASK:
             return False
         spoken = len(here.reply.text) / _LETTERS_PER_SECOND
-        expires = time.monotonic() + self._ways.answer_window + spoken
+        expires = self._clock() + self._ways.answer_window + spoken
         sentence, speaker = plan.sentence or here.utterance.text, here.utterance.speaker
         plan = replace(plan, kind=PlanKind.ACT, sentence=sentence)
         if plan.confirm:
