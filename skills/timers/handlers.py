@@ -129,11 +129,14 @@ def _meant(request: Request) -> list[Timer]:
 
 
 def _seconds(slots: Mapping[str, Any], prefix: str = "") -> int:
-    hours = slots.get(f"{prefix}hours", 0) + (0.5 if slots.get(f"{prefix}half_hour") else 0)
-    minutes = slots.get(f"{prefix}minutes", 0) + (0.5 if slots.get(f"{prefix}half_minute") else 0)
-    seconds = slots.get(f"{prefix}seconds", 0) + slots.get(f"{prefix}part", 0)
-    total: float = hours * 3600 + minutes * 60 + seconds
-    return round(total)
+    """How long, in whole seconds. `and_hour` and `and_minute` are the parts of one ("and a half")."""
+
+    def said(slot: str) -> float:
+        return float(slots.get(f"{prefix}{slot}", 0))
+
+    hours = said("hours") + said("and_hour") + (0.5 if said("half_hour") else 0)
+    minutes = said("minutes") + said("and_minute") + (0.5 if said("half_minute") else 0)
+    return round(hours * 3600 + minutes * 60 + said("seconds") + said("part"))
 
 
 def _told(timers: list[Timer], request: Request) -> list[dict[str, Any]]:
