@@ -80,6 +80,11 @@ class _Candidate:
         """How many parts are free text, and how long they are together."""
         return self.rank[:2]
 
+    @property
+    def inexact(self) -> int:
+        """How far what is named is from what it is called."""
+        return self.rank[2]
+
 
 class Matcher:
     """The skills' sentences, and the homes they are about, each compiled when first met.
@@ -183,24 +188,26 @@ class Matcher:
         names = self.names(asked.home, language)
         lists = _with_timers(names, asked.home)
         found = self._candidates(asked, lattice, text[start:], lists, limit)
-        likely: list[tuple[float, Plan]] = []
+        likely: list[tuple[_Candidate, Plan]] = []
         by_cost = sorted(found, key=lambda c: (c.cost + c.free[0], c.rank))
         for candidate in by_cost[:_MOST_CANDIDATES]:
-            if likely and candidate.cost > likely[0][0] + _CLOSE:
+            if likely and candidate.cost > likely[0][0].cost + _CLOSE:
                 break
             if candidate.free[0] and (not free or candidate.cost > _LOOSEST_WITH_FREE_TEXT):
                 continue
             plan = self._handle(asked, candidate, names)
             if plan.kind in SETTLED or plan.kind is PlanKind.ASK:
-                likely.append((candidate.cost, plan))
+                likely.append((candidate, plan))
         if not likely:
             return None
-        cost, best = likely[0]
-        if any(other.actions != best.actions for _, other in likely if other.score >= best.score):
-            best = _which(best, [other for _, other in likely], asked)
+        first, best = likely[0]
+        cost = first.cost
+        rivals = [plan for other, plan in likely if other.inexact <= first.inexact]
+        if best.kind is PlanKind.ACT and any(p.actions != best.actions for p in rivals):
+            best = _which(best, rivals, asked)
         if best.kind is PlanKind.ACT and cost > _AS_HEARD and _opens(best.actions):
-            first = best.actions[0]
-            speech = Speech("core.confirm", {"action": first.name, "devices": first.devices})
+            action = best.actions[0]
+            speech = Speech("core.confirm", {"action": action.name, "devices": action.devices})
             best = replace(best, kind=PlanKind.ASK, confirm=True, speech=speech)
         if best.kind is PlanKind.ACT and is_question(text, folded, start, language):
             return None
@@ -372,12 +379,16 @@ def _which(best: Plan, likely: Sequence[Plan], asked: Asked) -> Plan:
 
 
 def _may_deny(words: Sequence[Word], alikes: Alikes, language: Language) -> bool:
-    """Whether a word that is not known may be "not", or hold it: then nothing is guessed."""
-    return any(
-        language.denying.intersection(said)
-        for word in words
-        if not alikes.knows(word.text)
-        for said, _ in alikes.of(word.text)
+    """Whether a word that is not known may be "not", or hold it, or hold what a question begins
+    with: then nothing is guessed.
+    """
+    unknown = [word.text for word in words if not alikes.knows(word.text)]
+    first = words[0].text
+    asks = first in unknown and any(
+        language.asking.match(first[:place]) for place in range(2, len(first) - 2)
+    )
+    return asks or any(
+        language.denying.intersection(said) for word in unknown for said, _ in alikes.of(word)
     )
 
 

@@ -15,7 +15,7 @@ from typing import Final
 from rapidfuzz import process
 from rapidfuzz.distance import OSA, Indel
 
-_NEAR: Final = 0.38
+_NEAR: Final = 0.36
 """Distance beyond which two words are different words."""
 _EXCHANGED: Final = 0.5
 """What a letter exchanged for another adds: it makes another word more often than one lost, or
@@ -126,4 +126,4 @@ def _cost(sounds: float, letters: float) -> float:
 def _far(sounds: float, letters: float) -> float:
     """How far apart words are of which the sounds, and the letters, are that far apart."""
     nearer, farther = sorted((sounds, letters))
-    return 0.65 * nearer + 0.35 * farther
+    return 0.8 * nearer + 0.2 * farther
