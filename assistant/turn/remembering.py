@@ -93,6 +93,8 @@ class Remembering:
             self._note(utterance, home, plan, outcomes, taught, recalled)
         except AssistantError as error:
             self._fails(error)
+            return
+        self._read()  # now rather than while somebody waits for the next reply
 
     def _note(
         self,
@@ -173,7 +175,7 @@ class Remembering:
             return False
         if entries is not self._entries:
             self._entries = entries
-            self._recall = Recall(entries, self._vocabulary)
+            self._recall.know(entries)
         self._failing = False
         return True
 

@@ -30,6 +30,8 @@ _SURE: Final = 1.0
 _SURE_OF_ANOTHER: Final = 0.9
 """Score of a pattern that was learnt of another device, area or number."""
 
+_MOST_KNOWN: Final = 500
+
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
@@ -46,13 +48,19 @@ class Recalled:
 
 
 class Recall:
-    """Looks up `entries`. Built whenever they change, which takes a millisecond for hundreds."""
+    """Looks up `entries`."""
 
     def __init__(self, entries: Iterable[Remembered], vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
-        self._whole: dict[tuple[str, str], list[Remembered]] = defaultdict(list)
-        self._patterns: dict[str, list[_Pattern]] = defaultdict(list)
+        self._whole: dict[tuple[str, str], list[Remembered]]
+        self._patterns: dict[str, list[_Pattern]]
         self._bearers: dict[tuple[str, int, str], Bearers] = {}
+        self._about: dict[tuple[str, int, str, str], str] = {}
+        self.know(entries)
+
+    def know(self, entries: Iterable[Remembered]) -> None:
+        """Look up these from now on. Takes a few milliseconds for hundreds."""
+        self._whole, self._patterns = defaultdict(list), defaultdict(list)
         for entry in entries:
             self._whole[entry.language, entry.said].append(entry)
             if entry.pattern:
@@ -121,15 +129,27 @@ class Recall:
         actions = [step.action for step in entry.steps]
         if not self._possible(actions, home):
             return False
-        return not entry.about or entry.about == about(utterance.text, language, home)
+        return self._about_same(entry, utterance, language, home)
 
     def _speaks_of_same(
         self, entry: Remembered, utterance: Utterance, language: Language, home: Home
     ) -> bool:
         """Whether the devices that a pattern does not name are those it was learnt of."""
-        if any(slot.kind != "number" for slot in entry.slots) or not entry.about:
+        if any(slot.kind != "number" for slot in entry.slots):
             return True
-        return entry.about == about(utterance.text, language, home)
+        return self._about_same(entry, utterance, language, home)
+
+    def _about_same(
+        self, entry: Remembered, utterance: Utterance, language: Language, home: Home
+    ) -> bool:
+        if not entry.about:
+            return True
+        known = (home.id, home.revision, language.code, utterance.text)
+        if known not in self._about:
+            if len(self._about) > _MOST_KNOWN:
+                self._about.clear()
+            self._about[known] = about(utterance.text, language, home)
+        return entry.about == self._about[known]
 
     def _possible(self, actions: Iterable[Action], home: Home) -> bool:
         for action in actions:

@@ -180,7 +180,11 @@ def about(text: str, language: Language, home: Home) -> str:
     A lamp that is new, renamed or moved may change what was meant. Costs milliseconds.
     """
     mentions = Mentions(text, language, home)
-    spoken_of = sorted(device.id for device in home.exposed() if mentions.grounded(device))
+    spoken_of = sorted(
+        repr((device.id, device.name, device.aliases, device.area))
+        for device in home.exposed()
+        if mentions.grounded(device)
+    )
     return hashlib.sha256("\n".join(spoken_of).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 

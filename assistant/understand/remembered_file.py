@@ -65,6 +65,7 @@ class RememberedFile:
         self._database: sqlite3.Connection
         self._opened: tuple[int, int] = (0, 0)
         self._entries: tuple[Remembered, ...] | None = None
+        self._parsed: dict[tuple[Any, ...], Remembered | None] = {}
         self._version = -1
         try:
             try:
@@ -93,7 +94,9 @@ class RememberedFile:
                 rows = database.execute(
                     f"select {_COLUMNS} from remembered order by last_used desc, id desc"  # noqa: S608
                 ).fetchall()
-                self._entries = tuple(entry for row in rows if (entry := _entry(row)) is not None)
+                parsed = self._parsed  # most rows are as they were
+                self._parsed = {row: parsed[row] if row in parsed else _entry(row) for row in rows}
+                self._entries = tuple(e for e in self._parsed.values() if e is not None)
                 self._version = version
             return self._entries
 
