@@ -297,9 +297,15 @@ def _called(request: Request, types: Iterable[DeviceType]) -> Plan:
     same = tuple(d for d in found if d.type is found[0].type)
     if len(found) == 1:
         return _do(request, action, Found(found))
-    choices = Speech("core.which_one", {"choices": tuple(d.name for d in same)})
-    question = Plan(PlanKind.ASK, speech=choices, devices=tuple(d.id for d in same))
-    return _do(request, action, Found(same, question)) if len(same) > 1 else UNKNOWN
+    if len(same) == 1:
+        return UNKNOWN
+    return _do(request, action, Found(same, _which(same)))
+
+
+def _which(devices: Sequence[Device]) -> Plan:
+    """The question which of `devices` was meant."""
+    choices = Speech("core.which_one", {"choices": tuple(d.name for d in devices)})
+    return Plan(PlanKind.ASK, speech=choices, devices=tuple(d.id for d in devices))
 
 
 def _do(
@@ -313,13 +319,17 @@ def _play(request: Request, action: str, params: Mapping[str, ParamValue] | None
     fits = _fits(action)
     if "name" in request.slots:
         return _do(request, action, find(request, _PLAYER, fits=fits), params)
-    found = find(_here(request), _PLAYER, fits=fits, many=True)
+    here = _here(request)
+    found = find(here, _PLAYER, fits=fits, many=True) if _placed(here) else Found()
     heard = tuple(d for d in found.devices if _is_heard(d))
     if not heard and not _placed(request):
-        found = find(replace(request, slots={**request.slots, "all": True}), _PLAYER, fits=fits)
-        elsewhere = [d for d in request.home.exposed() if d.type in _PLAYER and fits(d)]
-        heard = tuple(d for d in elsewhere if _is_heard(d))
-        heard = heard if len(heard) == 1 else ()
+        everywhere = replace(_anywhere(request), slots={**request.slots, "everywhere": True})
+        found = find(everywhere, _PLAYER, fits=fits)
+        heard = tuple(d for d in found.devices if _is_heard(d))
+        if len(heard) > 1:
+            return _do(request, action, Found(heard, _which(heard)), params)
+    if not heard and "kind" in request.slots and len(found.devices) == 1:
+        heard = found.devices
     if heard:
         return _do(request, action, Found(heard), params)
     return found.problem or refuse("nothing_plays")
