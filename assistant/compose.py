@@ -277,7 +277,9 @@ def open_mind(
     custom = CustomSentences(folders.sentences, skills)
     for problem in custom.current.problems:
         log.error("%s", problem)
-    understanding = TemplateUnderstanding(skills, custom)
+    understanding = TemplateUnderstanding(
+        skills, custom, mishearings=settings.understanding.mishearings
+    )
     replies = Replies(skills)
     with ExitStack() as stack:
         store = stack.enter_context(closing(Store(folders.data / STORE_FILE)))

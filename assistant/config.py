@@ -193,6 +193,9 @@ class UnderstandingSettings(Section):
     asked where the model can't answer; model-only: they are never asked."""
     min_score: Share = 0.5
     """Plans below this are not carried out; the assistant says that it did not understand."""
+    mishearings: bool = True
+    """Look for what a recogniser may have mistaken where a sentence is not understood as it is. What
+    such a reading would open or unlock is asked about first."""
     answer_window: Seconds = 6.0
     """How long the microphone stays open for the answer to a question of ours."""
     remember: bool = True

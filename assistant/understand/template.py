@@ -39,11 +39,19 @@ _SURE_OF_PLACE: Final = 0.7
 class TemplateUnderstanding:
     """Understands what the skills' sentences say, and `custom` before them.
 
-    Built once; homes are compiled as they come.
+    Built once; homes are compiled as they come. Without `mishearings`, every word is taken as it
+    was heard.
     """
 
-    def __init__(self, skills: Skills, custom: CustomSentences | None = None) -> None:
+    def __init__(
+        self,
+        skills: Skills,
+        custom: CustomSentences | None = None,
+        *,
+        mishearings: bool = True,
+    ) -> None:
         self._matcher = OwnFirst(skills, custom)
+        self._mishearings = mishearings
 
     def understand(
         self,
@@ -70,7 +78,7 @@ class TemplateUnderstanding:
             plan = self._gone_on(asked, text, plan)
         if plan is None or plan.score < SURE_IN_PART:
             plan = self._corrected(asked, text) or self._several(asked, text) or plan
-        if plan is not None and plan.kind is PlanKind.ACT and plan.score < 1:
+        if plan is not None and plan.kind is PlanKind.ACT and plan.score < 1 and self._mishearings:
             plan = self._closer(asked, text) or plan
         if plan is not None:
             if plan.kind is PlanKind.ACT and _asks(text, language):
@@ -163,6 +171,8 @@ class TemplateUnderstanding:
 
     def _unsure(self, asked: Asked, text: str) -> Plan | None:
         """The plan of what `text` may have been; or the refusal of a place that there is not."""
+        if not self._mishearings:
+            return self._matcher.in_no_place(asked, text)
         ordered = mood(text, asked.language) is Mood.ORDER
         plan = self._matcher.loosely(asked, text)
         if plan is None and ordered:

@@ -81,7 +81,7 @@ def main() -> None:
         parser.error("--texts and --homes belong together")
     console = Console()
     understanding = TemplateUnderstanding(load_skills(skill_folders(None), {}))
-    said = list(_from_file(args.texts, args.homes) if args.texts else _from_tests())
+    said = list(from_file(args.texts, args.homes) if args.texts else from_tests())
     growth(console, understanding)
     _Mistaken(console, understanding, said, args).report()
 
@@ -162,7 +162,7 @@ class _Mistaken:
                 self._note(plan, outcome)
                 if outcome in self._args.show_what and shown < self._args.show:
                     shown += 1
-                    self._console.print(kind, repr(one.text), "->", repr(text), _brief(plan))
+                    self._console.print(kind, repr(one.text), "->", repr(text), brief(plan))
             everything = counts["all"]
             table.add_row(
                 kind, str(everything),
@@ -190,7 +190,7 @@ class _Mistaken:
             f"nothing: {len(acted)} false actuations"
         )
         for before, text, plan in acted[:20]:
-            self._console.print(" ", repr(before), "->", repr(text), _brief(plan))
+            self._console.print(" ", repr(before), "->", repr(text), brief(plan))
 
     def _note(self, plan: Plan, outcome: str) -> None:
         if plan.kind is PlanKind.ACT:
@@ -219,7 +219,7 @@ def _done(actions: Sequence[Action]) -> list[tuple[str, str, dict[str, Any]]]:
     ]
 
 
-def _is_same(done: Sequence[Action], wanted: Sequence[Action]) -> bool:
+def is_same(done: Sequence[Action], wanted: Sequence[Action]) -> bool:
     """Whether the same is done to the same devices, in any order."""
     left, right = (sorted(_done(actions), key=repr) for actions in (done, wanted))
     if [one[:2] for one in left] != [one[:2] for one in right]:
@@ -236,7 +236,7 @@ def _alike(left: object, right: object) -> bool:
 
 def _compare(plan: Plan, wanted: Plan) -> str:
     if plan.kind is PlanKind.ACT:
-        return "same" if _is_same(plan.actions, wanted.actions) else "wrong"
+        return "same" if is_same(plan.actions, wanted.actions) else "wrong"
     return "asked" if plan.kind is PlanKind.ASK else "lost"
 
 
@@ -257,12 +257,14 @@ def _is_barrier(device: Device | None) -> bool:
     return device.type in ("lock", "valve") or (device.device_class or "") in _BARRIERS
 
 
-def _brief(plan: Plan) -> str:
+def brief(plan: Plan) -> str:
+    """Kind, score and actions of `plan`."""
     does = "; ".join(f"{a.name} {', '.join(a.devices)} {dict(a.params)}" for a in plan.actions)
     return f"{plan.kind} {plan.score:.2f} {does}"
 
 
-def _from_tests() -> Iterator[Said]:
+def from_tests() -> Iterator[Said]:
+    """The sentences of the project's own tests."""
     homes = {
         "en": load_home(TESTS / "homes/villa.json"),
         "it": load_home(TESTS / "homes/casa.json"),
@@ -274,7 +276,8 @@ def _from_tests() -> Iterator[Said]:
                 yield Said(row["say"], language, homes[language], row.get("at"))
 
 
-def _from_file(texts: Path, folder: Path) -> Iterator[Said]:
+def from_file(texts: Path, folder: Path) -> Iterator[Said]:
+    """The last turns of a file that `assistant replay` takes."""
     homes: dict[str, Home] = {}
     for line in texts.read_text(encoding="utf-8").splitlines():
         row: dict[str, Any] = json.loads(line)
