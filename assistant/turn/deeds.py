@@ -82,6 +82,7 @@ class Deeds:
         self._question: Plan | None = None
         self.wanted = False
         """Something was wanted, whatever became of it."""
+        self._doubted = False
         self.forbidden: Plan | None = None
         """The refusal of what was wanted first and may not be done."""
 
@@ -89,6 +90,11 @@ class Deeds:
     def begun(self) -> tuple[Action, ...]:
         """What is being carried out, or has been."""
         return tuple(action for action, _ in self._begun)
+
+    @property
+    def doubted(self) -> bool:
+        """Whether the planner's own doubt is all that keeps anything from being done."""
+        return self._doubted and not (self._held or self._begun or self.forbidden)
 
     def take(self, action: Action) -> None:
         """Begin `action`, or hold it back for the question, or note that it is forbidden."""
@@ -117,6 +123,7 @@ class Deeds:
         if checked.kind is PlanKind.REFUSE:
             self._forbid(checked)
             return
+        self._doubted = checked.kind is PlanKind.ACT
         self._question = replace(question, actions=checked.actions, pin=checked.pin)
         if checked.pin:
             self._question = replace(self._question, speech=checked.speech)

@@ -1,8 +1,9 @@
 """Remembers what the language model resolved, once the user has let it pass.
 
-What the model did unasked, and what all devices confirmed, is kept on trial for a minute. Whoever
-objects in that time, undoes it, or commands the same devices otherwise was not content: it is
-forgotten. After that the same words do the same at once, until somebody undoes that.
+What the model did unasked, or upon a yes where it was not sure, and what all devices confirmed, is
+kept on trial for a minute. Whoever objects in that time, undoes it, or commands the same devices
+otherwise was not content: it is forgotten. After that the same words do the same at once, until
+somebody undoes that.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from assistant.errors import AssistantError
 from assistant.home.action import Outcome, Result
 from assistant.home.model import Home
 from assistant.home.vocabulary import Vocabulary
-from assistant.plan import Plan, Utterance
+from assistant.plan import Plan, PlanKind, Utterance
 from assistant.turn.hindsight import SKILL as HINDSIGHT
 from assistant.understand.language import load_language
 from assistant.understand.lesson import lesson
@@ -46,6 +47,15 @@ class _Latest:
     just_now: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the language model was not sure of: it asked whether to do `plan`."""
+
+    utterance: Utterance
+    home: Home
+    plan: Plan
+
+
 class Remembering:
     """What is remembered, for turns. Belongs to one event loop.
 
@@ -65,6 +75,7 @@ class Remembering:
         self._entries: tuple[Remembered, ...] = ()
         self._recall = Recall((), vocabulary)
         self._latest: dict[str, _Latest] = {}
+        self._asked: dict[str, _Asked] = {}
         self._failing = False
 
     def recall(self, utterance: Utterance, home: Home) -> Recalled | None:
@@ -81,14 +92,21 @@ class Remembering:
         outcomes: Sequence[Outcome],
         *,
         taught: bool,
+        asked: bool = False,
         recalled: Recalled | None = None,
     ) -> None:
         """A turn is over. `home` is as it was before, `plan` what came of it after the policy.
 
-        `taught`: the language model did `plan` and nothing else, unasked. `recalled`: it was this.
+        `taught`: the language model did `plan` and nothing else, unasked. `asked`: it was not sure
+        of it, and asks; that is all that is asked. `recalled`: it was this.
         """
+        before = self._asked.pop(utterance.source, None)
+        if asked:
+            self._asked[utterance.source] = _Asked(utterance, home, plan)
         if not self._read():
             return
+        if before is not None and _grants(utterance, plan, before):
+            utterance, home, taught = before.utterance, before.home, True
         try:
             self._note(utterance, home, plan, outcomes, taught, recalled)
         except AssistantError as error:
@@ -183,6 +201,12 @@ class Remembering:
         if not self._failing:
             log.error("nothing is remembered: %s", error)
         self._failing = True
+
+
+def _grants(utterance: Utterance, plan: Plan, asked: _Asked) -> bool:
+    """Whether `utterance` was the yes to what was asked, and led to that."""
+    yes = squeeze(utterance.text) in load_language(utterance.language).yes
+    return yes and plan.kind is PlanKind.ACT and plan.actions == asked.plan.actions
 
 
 def _devices(plan: Plan) -> frozenset[str]:

@@ -128,6 +128,8 @@ class _Ended:
     """What a yes to the question that `plan` is carries out, in words of its own."""
     taught: bool = False
     """The language model did all of `plan`, and nothing besides, unasked."""
+    doubted: bool = False
+    """It would have, but was not sure, and asks: `plan` is that question."""
     recalled: Recalled | None = None
     """What was remembered and done again."""
 
@@ -230,6 +232,7 @@ class Responder:
                 ended.plan,
                 ended.outcomes,
                 taught=ended.taught,
+                asked=ended.doubted and asks,
                 recalled=ended.recalled,
             )
         return Response(ended.plan, ended.outcomes, reply, asks)
@@ -396,9 +399,10 @@ class Responder:
             here.stage("act", thought)
         if whole:
             await self._tell_of_deeds(here, deeds, events, outcomes)
-        did_all = not deeds.forbidden and all(isinstance(event, Acting) for event in events)
-        taught = whole and did_all and deeds.question() is None
-        return replace(ended, outcomes=outcomes, taught=taught)
+        sole = whole and all(isinstance(event, Acting | Confirming) for event in events)
+        taught = sole and not deeds.forbidden and deeds.question() is None
+        doubted = sole and deeds.doubted
+        return replace(ended, outcomes=outcomes, taught=taught, doubted=doubted)
 
     def _planned(self, here: _Turn, deeds: Deeds, events: list[PlanEvent]) -> _Ended:
         """The plan that `events` amount to, after the policy."""
@@ -457,8 +461,6 @@ class Responder:
         language = here.utterance.language
         home = self._registry.home()
         here.reply.sentences(self._replies.from_outcomes(plan, outcomes, home, language))
-        if plan.speech is not None and isinstance(but := plan.speech.values.get("but"), Speech):
-            here.reply.sentences(self._replies.word(but, language))
 
     def _say(self, here: _Turn, plan: Plan) -> None:
         """Say the speech of `plan`, which does nothing (now)."""

@@ -47,8 +47,9 @@ class Talk:
         *answers: list[str] | list[Part],
         ways: Ways | None = None,
         most: int = 25,
+        sure: bool = True,
     ) -> None:
-        self.model = Model(*answers)
+        self.model = Model(*answers, weak=not sure, sure=-0.01 if sure else -2.0)
         self.registry = in_memory(VILLA)
         self.now = 1000.0
         self.file = RememberedFile(path)
@@ -190,6 +191,39 @@ async def test_what_was_wrong_of_another_still_holds_of_the_first(talk: Talk) ->
     await talk.say("the worktop lights annoys me")
     assert len(talk.model.asked) >= 2
     assert (await talk.say(SAID)).plan.intent == "remembered"
+
+
+async def test_what_the_model_was_not_sure_of_is_remembered_by_a_yes(path: Path) -> None:
+    talk = Talk(path, OFF, sure=False)
+    with closing(talk.file):
+        assert (await talk.say(SAID)).reply == "Shall I turn off the Sofa Lamp?"
+        assert talk.remembered() == []
+        await talk.say("yes")
+        assert talk.remembered() == [SAID]
+        talk.registry.report("light.sofa", {"on": True})
+        assert (await talk.say(SAID, after=TRIAL)).reply == "Turned off the Sofa Lamp."
+        assert talk.state("light.sofa") is False
+
+
+@pytest.mark.parametrize(
+    ("answer", "reply", "most"),
+    [
+        (OFF, "no", 25),
+        (OFF, "what time is it", 25),
+        (doing(does("unlock", "lock.front")), "yes", 25),
+        (doing(does("turn_off", "light.sofa", "light.worktop")), "yes", 1),
+    ],
+    ids=["no", "no answer", "the policy asks too", "the policy asks: too many"],
+)
+async def test_what_was_not_granted_is_not(
+    path: Path, answer: list[str], reply: str, most: int
+) -> None:
+    talk = Talk(path, answer, sure=False, most=most)
+    with closing(talk.file):
+        said = "the sofa lamp and the worktop lights and the front door annoy me"
+        assert (await talk.say(said)).asks
+        await talk.say(reply)
+        assert talk.remembered() == []
 
 
 @pytest.mark.parametrize(
