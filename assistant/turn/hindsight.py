@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 from assistant.home.action import Action, ParamValue
@@ -82,14 +83,14 @@ def _undone(lately: Iterable[Said], home: Home) -> Plan:
     actions, lost = undoing(done.deed, home)
     if not actions:
         if lost:
-            return _says("cannot_undo", PlanKind.REFUSE, actions=lost)
+            return _says("cannot_undo", PlanKind.REFUSE)
         return _says("undone_already", PlanKind.NOTHING)
-    told = told_of(actions)
-    speech = told.speech or Speech("core.done")
-    if lost:
-        but = Speech(f"{SKILL}.but_not", {"actions": lost})
-        speech = Speech(speech.key, {**speech.values, "but": but})
-    return Plan(PlanKind.ACT, intent="undo", skill=SKILL, actions=actions, speech=speech)
+    return replace(
+        told_of(actions),
+        intent="undo",
+        skill=SKILL,
+        besides=Speech(f"{SKILL}.but_not") if lost else None,
+    )
 
 
 def undoing(deed: Deed, home: Home) -> tuple[tuple[Action, ...], tuple[str, ...]]:

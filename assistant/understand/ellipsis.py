@@ -18,11 +18,13 @@ _LONGEST_PART = 6
 _LONGEST_SENTENCE = 16
 
 
-def substitutions(sentence: str, fragment: str, language: Language) -> Iterator[str]:
+def substitutions(
+    sentence: str, fragment: str, language: Language, *, append: bool = True
+) -> Iterator[str]:
     """`sentence` with one part of it exchanged for `fragment`; those first that keep most of it.
 
-    Articles at the seams are said once, and no two prepositions meet there. At the end of the
-    sentence the fragment is also put after it, exchanging nothing.
+    Articles at the seams are said once, and no two prepositions meet there. `append`: at the end of
+    the sentence the fragment is also put after it, exchanging nothing.
     """
     said, part = _texts(sentence), _texts(fragment)
     if not part or not said or len(said) > _LONGEST_SENTENCE:
@@ -30,8 +32,8 @@ def substitutions(sentence: str, fragment: str, language: Language) -> Iterator[
     bare = part
     while len(bare) > 1 and bare[0].lower() in language.articles:
         bare = bare[1:]
-    linking = language.dangling - language.articles
-    for length in range(_LONGEST_PART + 1):
+    linking = frozenset(language.links)
+    for length in range(0 if append else 1, _LONGEST_PART + 1):
         starts = range(len(said) - length, 0, -1) if length else [len(said)]
         for start in starts:
             before = said[:start]

@@ -163,12 +163,6 @@ def _cut(text: str, language: Language) -> tuple[str, _Mark]:
     folded = fold(text)
     start, end = 0, len(folded.rstrip())
     mark: _Mark = ""
-    if (match := language.closing.search(folded, 0, end)) and match.start() > 0:
-        end = match.start()
-    for pattern, meaning in ((words.trailing, "adding"), (words.instead, "replacing")):
-        if match := pattern.search(folded, start, end):
-            end = match.start()
-            mark = "adding" if meaning == "adding" else "replacing"
     while True:
         if (match := words.replacing.match(folded, start, end)) is not None:
             mark = "replacing"
@@ -181,6 +175,13 @@ def _cut(text: str, language: Language) -> tuple[str, _Mark]:
         elif (match := language.opening.match(folded, start, end)) is None or match.end() >= end:
             break
         start = match.end()
+    # What is left may be all there is: "and thanks".
+    if (match := language.closing.search(folded, start + 1, end)) is not None:
+        end = match.start()
+    if (match := words.trailing.search(folded, start + 1, end)) is not None:
+        end, mark = match.start(), mark or "adding"
+    if (match := words.instead.search(folded, start + 1, end)) is not None:
+        end, mark = match.start(), "replacing"
     return text[start:end].strip(" ,;:.!?"), mark
 
 
@@ -211,7 +212,7 @@ class _Fragment:
             return None
         if self.mark and (plan := self.read(self.text)) is not None and _is_whole(plan):
             return replace(plan, sentence=self.text)
-        plan = self._exchanged()
+        plan = self._other() or self._exchanged()
         if plan is None:
             plan = self._in_place() or self._of_its_kind()
         if plan is None:
@@ -258,8 +259,9 @@ class _Fragment:
 
     def _sentences(self) -> Iterator[str]:
         language = self.asked.language
+        append = self.mark != "replacing"
         for part in self._variants():
-            yield from substitutions(self.sentence, part, language)
+            yield from substitutions(self.sentence, part, language, append=append)
 
     def _variants(self) -> list[str]:
         """The fragment, with each thing spoken of in the place of a "one"."""
@@ -286,6 +288,8 @@ class _Fragment:
         if new.kind not in (PlanKind.ACT, PlanKind.ASK) or old.kind is PlanKind.ANSWER:
             return False
         done, wanted = _does(old), _does(new)
+        if old.kind is PlanKind.ASK and not _devices(old):
+            return bool(wanted) and self._names_what(new)
         if not wanted or wanted != done or new.actions == old.actions:
             return False
         return self._names_what(new) or self._are_kin(_devices(new))
@@ -368,36 +372,47 @@ class _Fragment:
 
     def _of_its_kind(self) -> Plan | None:
         """The same for those of the kind that the fragment tells from the others."""
+        if not self._speaks_of_ones():
+            return None
+        asked = self.asked
+        return self._done_to_one(
+            named(squeeze(self.text), self._candidates(), asked.home, asked.language)
+        )
+
+    def _other(self) -> Plan | None:
+        """ "The other one": called most alike, or in the same room."""
         language, home = self.asked.language, self.asked.home
-        candidates = self._candidates()
-        said = squeeze(self.text)
         idle = language.articles | language.dangling | language.fillers | language.dialogue.ones
-        bare = [word for word in said.split() if word not in idle]
-        if " ".join(bare) in language.dialogue.other:
-            rooms = {home.devices[i].area for i in _devices(self.old)}
-            beside = [d for d in candidates if d.area in rooms] or candidates
-            meant = self._alike_in_name(beside) or beside
-        else:
-            meant = named(said, candidates, home, language) if self._speaks_of_ones() else []
+        bare = [word for word in squeeze(self.text).split() if word not in idle]
+        if " ".join(bare) not in language.dialogue.other:
+            return None
+        candidates = self._candidates()
+        rooms = {home.devices[i].area for i in _devices(self.old)}
+        alike = self._alike_in_name(candidates) or candidates
+        return self._done_to_one([d for d in alike if d.area in rooms] or alike)
+
+    def _done_to_one(self, meant: Sequence[Device]) -> Plan | None:
+        """The same for `meant`; a question which, where they are several."""
         if not meant or len(meant) > _MOST_CHOICES:
             return None
         if len(meant) == 1:
             return self._done_to(meant)
         ids = tuple(device.id for device in meant)
         plan = self._done_to(meant)
-        speech = Speech("core.which_one", {"choices": labels_of(meant, home)})
+        speech = Speech("core.which_one", {"choices": labels_of(meant, self.asked.home)})
         return replace(plan, kind=PlanKind.ASK, devices=ids, speech=speech)
 
     def _alike_in_name(self, devices: Sequence[Device]) -> list[Device]:
-        """Those of `devices` that share the most telling words with what was spoken of."""
+        """Those of `devices` whose names are most like what was spoken of, if any are."""
         home = self.asked.home
         before = [home.devices[i] for i in _devices(self.old)]
         idle = self.asked.language.articles | self.asked.language.dangling
         idle |= kind_words(before, self.asked.language)
         known = {w for d in before for w in squeeze(d.name).split()} - idle
-        shared = {d.id: len(known & set(squeeze(d.name).split())) for d in devices}
-        most = max(shared.values(), default=0)
-        return [d for d in devices if most and shared[d.id] == most]
+        words = {d.id: set(squeeze(d.name).split()) - idle for d in devices}
+        likeness = {i: (len(known & own), -len(own)) for i, own in words.items()}
+        most = max(likeness.values(), default=(0, 0))
+        return [d for d in devices if most[0] and likeness[d.id] == most]
 
     def _done_to(self, devices: Sequence[Device], place: str = "") -> Plan:
         ids = tuple(device.id for device in devices)
