@@ -194,8 +194,8 @@ class UnderstandingSettings(Section):
     min_score: Share = 0.5
     """Plans below this are not carried out; the assistant says that it did not understand."""
     mishearings: bool = True
-    """Look for what a recogniser may have mistaken where a sentence is not understood as it is. What
-    such a reading would open or unlock is asked about first."""
+    """Where a sentence is not understood as it was heard, look for what the recogniser may have
+    mistaken. What such a reading would open or unlock is asked about first."""
     answer_window: Seconds = 6.0
     """How long the microphone stays open for the answer to a question of ours."""
     remember: bool = True

@@ -111,7 +111,11 @@ async def replay(
     """
     skills = load_skills(skill_folders(directories().skills), settings.skills)
     chain = _Chain(
-        TemplateUnderstanding(skills, CustomSentences(directories().sentences, skills)),
+        TemplateUnderstanding(
+            skills,
+            CustomSentences(directories().sentences, skills),
+            mishearings=settings.understanding.mishearings,
+        ),
         Policy(settings.policy),
         Replies(skills, lambda wordings: wordings[0]),
         settings,
