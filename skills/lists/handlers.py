@@ -37,6 +37,18 @@ def read(request: Request) -> Plan:
     return Plan(PlanKind.ANSWER, query="list_get", devices=(chosen.id,), speech=speech)
 
 
+def has(request: Request) -> Plan:
+    """ "Is milk on the shopping list?"."""
+    found = find(request, _LIST, prefer=_for_shopping)
+    if found.problem is not None:
+        return found.problem
+    said, chosen = str(request.slots["item"]), found.devices[0]
+    item = next((i for i in _items(chosen) if squeeze(i) == squeeze(said)), None)
+    values = {"name": chosen.name, "item": item or said, "yes": item is not None}
+    speech = Speech("has", values)
+    return Plan(PlanKind.ANSWER, query="list_get", devices=(chosen.id,), speech=speech)
+
+
 def _take(request: Request, action: str) -> Plan:
     """Take an item off: spelt as it stands on the list."""
     said = str(request.slots["item"])

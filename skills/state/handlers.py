@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from assistant.home.model import Device, DeviceType
@@ -59,6 +60,20 @@ _DETECTORS: Final = frozenset(
     ]
 )
 _PLAIN: Final = frozenset({"on", "off"})
+_RUNNING: Final = frozenset(
+    {DeviceType.FAN, DeviceType.SWITCH, DeviceType.CLIMATE, DeviceType.MEDIA_PLAYER}
+)
+"""Types of which "is it running?" asks whether it is on."""
+_SETTINGS: Final = {
+    DeviceType.CLIMATE: "target_temperature",
+    DeviceType.LIGHT: "brightness",
+    DeviceType.FAN: "percentage",
+    DeviceType.COVER: "position",
+    DeviceType.MEDIA_PLAYER: "volume",
+}
+"""What "set to" means of a type."""
+_OUTSIDE: Final = "outside"
+_INSIDE: Final = "inside"
 # Sensor classes people do not tell apart by the word they use.
 _ALIKE: Final[dict[str, frozenset[str]]] = {
     "pressure": frozenset({"pressure", "atmospheric_pressure"}),
@@ -112,8 +127,10 @@ def is_in(device: Device, code: str) -> bool | None:
         if device.device_class not in ("occupancy", "motion", "presence"):
             return None
         return (state.get("on") is True) == (code == "occupied")
+    if kind is DeviceType.VALVE and code in ("on", "off", "running", "not_running"):
+        return (now == "open") == (code in ("on", "running"))
     if code in _PLAIN:
-        if kind in (DeviceType.COVER, DeviceType.VALVE, DeviceType.LOCK, DeviceType.PERSON):
+        if kind in (DeviceType.COVER, DeviceType.LOCK, DeviceType.PERSON):
             return None
         on = state.get("on")
         return None if not isinstance(on, bool) else on == (code == "on")
@@ -133,7 +150,7 @@ def is_in(device: Device, code: str) -> bool | None:
         if kind is DeviceType.VACUUM:
             return (now == "cleaning") == (code == "running")
         on = state.get("on")
-        if kind in (DeviceType.FAN, DeviceType.SWITCH, DeviceType.CLIMATE) and isinstance(on, bool):
+        if kind in _RUNNING and isinstance(on, bool):
             return on == (code == "running")
         return None
     possible = {
@@ -152,6 +169,9 @@ def ask_state(request: Request) -> Plan:
     devices = _meant(request)
     if code == "exists":
         return _answer(request, "count", devices, matching=devices, state=code)
+    if code in _PLAIN and parse_kind(request.slots.get("kind", ""))[0] == "any":
+        # A window is open; "is anything on?" does not ask for it.
+        devices = [d for d in devices if d.device_class not in _CLASS_STATES or _has_plug(d)]
     known = [d for d in devices if is_in(d, code) is not None]
     if not known:
         # "Is there smoke?" where nothing smells it; "is the lamp locked?".
@@ -166,16 +186,21 @@ def ask_state(request: Request) -> Plan:
     return _answer(request, ask, known, matching=matching, state=code)
 
 
+def _has_plug(device: Device) -> bool:
+    return device.type is not DeviceType.BINARY_SENSOR or device.device_class == "running"
+
+
 def what_state(request: Request) -> Plan:
     """ "What is the state of the left curtain?", "how loud is the TV?"."""
     devices = _meant(request)
     attribute = request.slots.get("attribute", "state")
     told = []
     for device in devices:
-        value = device.state.get(attribute) if attribute != "state" else _own_value(device)
+        told_of = _SETTINGS.get(device.type, "state") if attribute == "setting" else attribute
+        value = device.state.get(told_of) if told_of != "state" else _own_value(device)
         if value is None and attribute != "state":
             continue
-        told.append((device, value))
+        told.append((device, value, told_of))
     if not told:
         return UNKNOWN
     speech = Speech(
@@ -187,13 +212,13 @@ def what_state(request: Request) -> Plan:
                     "value": value,
                     "state": state_code(device),
                     "unit": device.state.get("unit", ""),
-                    "attribute": attribute,
+                    "attribute": told_of,
                 }
-                for device, value in told
+                for device, value, told_of in told
             ]
         },
     )
-    return _plan("get_state", [d for d, _ in told], speech)
+    return _plan("get_state", [device for device, _, _ in told], speech)
 
 
 def _own_value(device: Device) -> Any:
@@ -264,6 +289,110 @@ def temperature(request: Request) -> Plan:
     return _values("get_temperature", sensors)
 
 
+def compare(request: Request) -> Plan:
+    """ "Is it warmer inside than outside?", "is the study colder than the bedroom?".
+
+    Slots: `comparison` (warmer or colder), and for each side a place: `area`, `outside` or
+    `inside`, the second's beginning with `than_`; `outdoors` has words for what is outside.
+    """
+    slots = request.slots
+    first = _side(slots, "") or _INSIDE
+    second = _side(slots, "than_") or (_OUTSIDE if first == _INSIDE else _INSIDE)
+    facts: list[dict[str, Any]] = []
+    measured_by: list[Device] = []
+    for side in (first, second):
+        value, devices = _temperature_at(request, side)
+        if value is None:
+            return refuse("no_thermometer", place="" if side in (_INSIDE, _OUTSIDE) else side)
+        facts.append({"place": _called(request, side), "value": value})
+        measured_by += devices
+    here, there = facts[0]["value"], facts[1]["value"]
+    values = {
+        "yes": here > there if slots["comparison"] == "warmer" else here < there,
+        "facts": facts,
+        "unit": request.home.temperature_unit,
+    }
+    return _plan("get_temperature", measured_by, Speech("compared", values))
+
+
+def extreme(request: Request) -> Plan:
+    """ "Which room is the warmest?"."""
+    rooms = []
+    outside = set(str(request.slots["outdoors"]).split())
+    for area in request.home.areas:
+        value, devices = _mean_temperature(request, functools.partial(_is_in_area, area.id))
+        if value is not None and not outside & set(squeeze(area.name).split()):
+            rooms.append((value, area.name, devices))
+    if not rooms:
+        return refuse("no_thermometer", place="")
+    pick = max if request.slots["comparison"] == "warmer" else min
+    value, name, devices = pick(rooms, key=lambda room: room[0])
+    facts = [{"name": name, "value": value, "unit": request.home.temperature_unit}]
+    return _plan("get_temperature", devices, Speech("measured", {"facts": facts}))
+
+
+def _is_in_area(area: str, device: Device) -> bool:
+    return device.area == area
+
+
+def _side(slots: Mapping[str, Any], prefix: str) -> str:
+    """One side of a comparison: a room as it was called, or inside, or outside; "": not told."""
+    if f"{prefix}area" in slots:
+        return str(slots[f"{prefix}area"])
+    return next((side for side in (_OUTSIDE, _INSIDE) if f"{prefix}{side}" in slots), "")
+
+
+def _called(request: Request, side: str) -> str:
+    ids = request.names["area"].get(side, ())
+    return next((area.name for area in request.home.areas if area.id in ids), side)
+
+
+def _temperature_at(request: Request, side: str) -> tuple[float | None, list[Device]]:
+    """The temperature of a side of a comparison, and what measures it."""
+    home = request.home
+    outside = {d.id for d in _outdoor_thermometers(request, str(request.slots["outdoors"]))}
+    if side == _INSIDE:
+        here = request.utterance.area
+        value, devices = _mean_temperature(request, lambda d: d.area == here is not None)
+        if value is not None:
+            return value, devices
+        return _mean_temperature(request, lambda d: d.area is not None and d.id not in outside)
+    if side != _OUTSIDE:
+        ids = request.names["area"].get(side, ())
+        return _mean_temperature(request, lambda d: d.area in ids)
+    value, devices = _mean_temperature(request, lambda d: d.id in outside)
+    if value is not None:
+        return value, devices
+    stations = [d for d in home.exposed() if d.type is DeviceType.WEATHER]
+    told = [d for d in stations if _number(d.state.get("temperature")) is not None][:1]
+    return (_number(told[0].state["temperature"]) if told else None), told
+
+
+def _mean_temperature(
+    request: Request, fits: Callable[[Device], bool]
+) -> tuple[float | None, list[Device]]:
+    """What the thermometers and thermostats that fit measure on the average; None: nothing."""
+    readings = []
+    for device in filter(fits, request.home.exposed()):
+        if device.type is DeviceType.CLIMATE:
+            value = _number(device.state.get("current_temperature"))
+        else:
+            value = _number(device.state.get("value")) if _is_thermometer(device) else None
+        if value is not None:
+            readings.append((device, value))
+    if not readings:
+        return None, []
+    mean = sum(value for _, value in readings) / len(readings)
+    return round(mean, 1), [device for device, _ in readings]
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return None if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        return None
+
+
 def _is_thermometer(device: Device) -> bool:
     if device.type is not DeviceType.SENSOR or "value" not in device.state:
         return False
@@ -272,7 +401,13 @@ def _is_thermometer(device: Device) -> bool:
 
 def _outside(request: Request) -> Plan:
     """The thermometers whose name or room says that they are outside, else the weather's."""
-    home, words = request.home, set(request.slots["outside"].split())
+    found = _outdoor_thermometers(request, str(request.slots["outside"]))
+    return _values("get_temperature", found) if found else weather(request)
+
+
+def _outdoor_thermometers(request: Request, outside: str) -> list[Device]:
+    """The thermometers of which the name or the room has one of the words of `outside`."""
+    home, words = request.home, set(outside.split())
     found = []
     for device in home.exposed():
         area = home.area(device.area)
@@ -280,12 +415,13 @@ def _outside(request: Request) -> Plan:
         placed = set(squeeze(area.name).split()) if area is not None else set()
         if _is_thermometer(device) and words & (named | placed):
             found.append(device)
-    return _values("get_temperature", found) if found else weather(request)
+    return found
 
 
 def where_is(request: Request) -> Plan:
     """ "Where is Ada?"."""
-    people = [d for d in _meant(request) if d.type is DeviceType.PERSON]
+    meant = request.home.exposed() if "everyone" in request.slots else _meant(request)
+    people = [d for d in meant if d.type is DeviceType.PERSON]
     if not people:
         return UNKNOWN
     facts = [{"name": p.name, "location": _location(p)} for p in people]
@@ -328,7 +464,11 @@ def is_weather(request: Request) -> Plan:
         return refuse("no_weather")
     station = stations[0]
     condition = str(station.state.get("condition", "unknown"))
-    values = {"condition": condition, "yes": condition in request.slots["sky"].split()}
+    values = {
+        "condition": condition,
+        "yes": condition in request.slots["sky"].split(),
+        "later": bool(request.slots.get("later")),
+    }
     return _plan("get_weather", [station], Speech("is_weather", values))
 
 
@@ -346,6 +486,7 @@ def weather(request: Request) -> Plan:
         "temperature": station.state.get("temperature"),
         "unit": station.state.get("unit", request.home.temperature_unit),
         "several": len(stations) > 1,
+        "later": bool(request.slots.get("later")),
     }
     return _plan("get_weather", [station], Speech("weather", values))
 

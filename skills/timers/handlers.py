@@ -129,7 +129,7 @@ def _meant(request: Request) -> list[Timer]:
 
 
 def _seconds(slots: Mapping[str, Any], prefix: str = "") -> int:
-    """How long, in whole seconds. `and_hour` and `and_minute` are the parts of one ("and a half")."""
+    """How long, in whole seconds; `and_hour` and `and_minute` are parts of one ("and a half")."""
 
     def said(slot: str) -> float:
         return float(slots.get(f"{prefix}{slot}", 0))
