@@ -20,9 +20,21 @@ _SHORTEST_PART: Final = 4
 
 
 NAME_LISTS: Final = frozenset(
-    {"area", "floor", "any_name", "timer_name", *(f"{kind}_name" for kind in DeviceType)}
+    [
+        "area",
+        "floor",
+        "known_area",
+        "known_floor",
+        "any_name",
+        "timer_name",
+        *(f"{kind}_name" for kind in DeviceType),
+    ]
 )
-"""The lists that hold what the home calls things: sentences may use them without having them."""
+"""The lists that hold what the home calls things: sentences may use them without having them.
+
+`known_area` and `known_floor` are the same places, for what may be said of places anywhere: "the
+cinema is cold" is no command for a room that there is not, as "heat the cinema" is.
+"""
 
 _OTHER_FORM: Final = Entry(None, exact=False)
 _PART: Final = Entry(None, exact=False, cost=0.5)
@@ -76,6 +88,8 @@ def names_of(home: Home, language: Language) -> Names:
     lists = {
         "area": listing(dict.fromkeys(areas, _NAME)),
         "floor": listing(dict.fromkeys(floors, _NAME)),
+        "known_area": listing(dict.fromkeys(areas, _NAME)),
+        "known_floor": listing(dict.fromkeys(floors, _NAME)),
         "any_name": listing(everything, links),
     }
     for kind in DeviceType:
