@@ -30,6 +30,18 @@ WRONG = [
     ('[llm.serve]\nenabled = true\nhost = "0.0.0.0"', ":1: llm.serve: host = '0.0.0.0' is open"),
     ('[understanding]\norder = "best"', ":2: understanding.order: "),
     ('[reply]\nstyle = "rhyme"', ":2: reply.style: "),
+    ('[policy]\npins = ["unlock"]', ":2: policy.pins: there is no such setting; known here: ask_"),
+    ('[policy]\npin = "unlock"', ":2: policy.pin: "),
+    ("[policy]\npin_attempts = 0", ":2: policy.pin_attempts: "),
+    (
+        '[policy.quiet]\nbegin = "24:30"',
+        ':2: policy.quiet.begin: must be a time of day such as "22',
+    ),
+    ('[policy.quiet]\nend = "late"', ":2: policy.quiet.end: must be a time of day"),
+    ('[policy.quiet]\nbegin = "22:30"', ":1: policy.quiet: needs both begin and end"),
+    ('[policy.quiet]\nbegin = 22:30:00\nend = "22:30"', ":1: policy.quiet: begin and end are the"),
+    ('[policy.quiet]\ndays = ["friday"]', "policy.quiet.days.0: "),
+    ("[policy.model]\nmost = -1", ":2: policy.model.most: "),
     ("[mqtt\nport = 1", "is not valid TOML"),
     ("language = 'en'\nlanguage = 'it'", "is not valid TOML"),
 ]

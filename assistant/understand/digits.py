@@ -35,7 +35,7 @@ def readings(text: str, language: Language) -> tuple[str, ...]:
     if len(text) > _MOST_LETTERS:
         return ()
     words = [word for word in words_of(fold(text)) if word.text.isalnum() or _figures(word)]
-    words = [word for word in words if word.text not in language.pin.idle]
+    words = [word for word in words if word.text not in language.pin.words]
     if not words or len(words) > _MOST_WORDS:
         return ()
     found = list(dict.fromkeys(_Reader(words, language).all()))
@@ -53,6 +53,11 @@ def may_hold(text: str, language: Language) -> bool:
         count += len(digits)
         place = end
     return count >= _TELLING
+
+
+def speaks_of_pin(text: str, language: Language) -> bool:
+    """Whether `text` has a name of the PIN in it."""
+    return any(word.text in language.pin.names for word in words_of(fold(text[:_MOST_LETTERS])))
 
 
 class _Reader:

@@ -22,7 +22,7 @@ from assistant.errors import AssistantError, ConfigError
 from assistant.plan import Plan, PlanKind, Speech, Utterance
 from assistant.store import Store
 from assistant.understand.conversation import Conversation
-from assistant.understand.digits import LONGEST, SHORTEST, may_hold, readings
+from assistant.understand.digits import LONGEST, SHORTEST, may_hold, readings, speaks_of_pin
 from assistant.understand.language import Language
 from assistant.understand.normal import squeeze
 
@@ -122,7 +122,8 @@ def confides(
 ) -> bool:
     """Whether `utterance` may hold the PIN, so that nobody may keep, show or pass on its words.
 
-    That is whatever is said where the PIN was asked for, and what says a PIN unasked or too late.
+    That is whatever is said where the PIN was asked for, and what says a PIN unasked or too late,
+    or speaks of it with a number.
     """
     if lock is None:
         return False
@@ -131,7 +132,8 @@ def confides(
     pending = conversation.pending
     if pending is not None and pending.plan.pin and (holding or now <= pending.expires):
         return True
-    return holding and any(readings(text, language) for text in texts) and lock.is_set
+    telling = any(readings(text, language) or speaks_of_pin(text, language) for text in texts)
+    return holding and telling and lock.is_set
 
 
 async def keyed(

@@ -36,8 +36,9 @@ A file holds, all of them in the plain spelling people use:
 `depending`    patterns of words that mean something else at another time, place or point of a
                dialogue: a sentence with one is not remembered
 `objecting`    patterns of what people begin with who take back what was just done
-`pin`          how a PIN is said, beside numbers: `words` around it that tell nothing, `digits`
-               for which other words are said or misheard, `times` that the next digit stands for
+`pin`          how a PIN is said, beside numbers: what it is called (`names`), `words` around it
+               that tell nothing, `digits` for which other words are said or misheard, `times` that
+               the next digit stands for
 `kinds`        kinds of devices: code -> {one, many}, each a hassil alternative
 `lists`        hassil lists every skill may use
 `rules`        hassil expansion rules every skill may use
@@ -101,7 +102,8 @@ _KEYS = frozenset(
 class PinWords:
     """How a PIN is said in a language, beside its numbers."""
 
-    idle: frozenset[str]
+    names: Sequence[str]
+    words: Sequence[str]
     digits: Mapping[str, str]
     times: Mapping[str, int]
 
@@ -237,7 +239,7 @@ def load_language(code: str) -> Language:
         depending=re.compile(rf"\b(?:{'|'.join(data['depending'])})\b"),
         objecting=re.compile(rf"(?:{'|'.join(data['objecting'])})(?!\w)"),
         dialogue=dialogue_words(data["dialogue"]),
-        pin=PinWords(frozenset(data["pin"]["words"]), data["pin"]["digits"], data["pin"]["times"]),
+        pin=PinWords(**data["pin"]),
         kinds=data["kinds"],
         lists=data["lists"],
         rules=data["rules"],
