@@ -242,12 +242,23 @@ def _place_names(
             exact[plain].append(place)
             others = {plain.replace("'", ""), plain.replace("-", " "), *_joined(plain)}
             others |= {squeeze(form.format(name=plain)) for form in forms}
+            others |= {bare for form in forms for bare in _unformed(plain, form)}
             # "the bedroom" means all of them where they are Bedroom 1, 2 and 3.
             others.add(_TRAILING_NUMBER.sub("", plain))
             for other in others:
                 if place not in loose[other]:
                     loose[other].append(place)
     return {name: tuple(ids) for name, ids in {**loose, **exact}.items() if name}
+
+
+def _unformed(name: str, form: str) -> set[str]:
+    """What `name` is `form` of, where that is a phrase: "piano di sopra" is also "di sopra".
+
+    Not where it is a single word: neither "first" nor "ground" is called so without "floor".
+    """
+    before, _, after = form.partition("{name}")
+    bare = name.removeprefix(before).removesuffix(after)
+    return {bare} if bare != name and form.format(name=bare) == name and " " in bare else set()
 
 
 def _joined(name: str) -> set[str]:
