@@ -338,18 +338,17 @@ def _strange_places(
     words: Sequence[Word], names: Names, language: Language
 ) -> dict[str, Sequence[Word]]:
     """What may be the name of a place that this home lacks, and is nothing else."""
-    known = {w for ids in names.ids.values() for name in ids for w in name.split()}
-    ordinary = known | language.articles | language.dangling
+    strange = [
+        not (word.text in names.words or word.text in language.articles | language.dangling)
+        for word in words
+    ]
     spans = [
         words[first : first + length]
         for length in range(1, _LONGEST_PLACE + 1)
         for first in range(len(words) - length + 1)
+        if all(strange[first : first + length])
     ]
-    return {
-        " ".join(word.text for word in span): span
-        for span in spans
-        if not ordinary & {word.text for word in span}
-    }
+    return {" ".join(word.text for word in span): span for span in spans}
 
 
 def _with_timers(names: Names, home: Home) -> dict[str, Listing]:

@@ -53,6 +53,8 @@ class Names:
 
     ids: Mapping[str, Mapping[str, tuple[str, ...]]]
     lists: Mapping[str, Listing]
+    words: frozenset[str] = frozenset()
+    """Every word in a name."""
 
 
 def names_of(home: Home, language: Language) -> Names:
@@ -96,7 +98,8 @@ def names_of(home: Home, language: Language) -> Names:
         lists[f"{kind}_name"] = listing(by_type.get(kind, {}), links)
     ids = {form: tuple(those) for form, those in devices.items()}
     several = {form: those for form, those in ids.items() if len(those) > 1 and kinds.many(form)}
-    return Names({"name": ids, "area": areas, "floor": floors, "several": several}, lists)
+    words = frozenset(w for known in (ids, areas, floors) for form in known for w in form.split())
+    return Names({"name": ids, "area": areas, "floor": floors, "several": several}, lists, words)
 
 
 def listing(forms: Mapping[str, Entry], skips: frozenset[str] = frozenset()) -> Listing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 
@@ -14,6 +15,7 @@ _ELISION = re.compile(r"(?<=[a-z])'(?=[aeiouh])|(?<=[a-z])'(?![a-z\[(<{])")
 One before a consonant belongs into its word ("what's", "don't")."""
 
 
+@functools.lru_cache(maxsize=4096)
 def fold(text: str) -> str:
     """`text` in matching form, character for character as long as before.
 
