@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Final
@@ -13,7 +16,8 @@ from assistant.understand.custom.library import CustomSentences, Version
 from assistant.understand.language import Language
 from assistant.understand.match import LOOSEST, Asked, Matcher
 from assistant.understand.names import Names
-from assistant.understand.normal import squeeze
+from assistant.understand.normal import fold, squeeze
+from assistant.understand.words import Word, words_of
 
 _DEEPEST: Final = 4
 """Own sentences that may stand for each other before it is taken for a circle."""
@@ -52,7 +56,10 @@ class OwnFirst:
             return None
         token = _within.set((*within, said))
         try:
-            return matcher.exactly(asked, text)
+            for body in _politely(text, asked.language):
+                if (plan := matcher.exactly(asked, body)) is not None:
+                    return plan
+            return None
         finally:
             _within.reset(token)
 
@@ -90,3 +97,21 @@ class OwnFirst:
             matcher = Matcher(version.skills, own, self._skills.names)
             self._own[language.code] = matcher
         return matcher
+
+
+def _politely(text: str, language: Language) -> Iterator[str]:
+    """`text`, and what is left of it without more and more of the polite words around it.
+
+    The user's sentences may begin or end with such words themselves: "let's party".
+    """
+    words = words_of(fold(text))
+    starts = [0, *(n for n in range(1, len(words)) if _is_polite(words[:n], language.opening))]
+    ends = [n for n in range(1, len(words)) if _is_polite(words[n:], language.closing, " ")]
+    for start, end in itertools.product(starts, [len(words), *reversed(ends)]):
+        if start < end:
+            yield text[words[start].start : words[end - 1].end]
+
+
+def _is_polite(words: Sequence[Word], pattern: re.Pattern[str], before: str = "") -> bool:
+    said = " ".join(word.text for word in words)
+    return pattern.fullmatch(f"{before}{said}" if before else f"{said} ") is not None
