@@ -74,6 +74,8 @@ class TemplateUnderstanding:
         if own is not None:
             return own  # even a question may be a command where the user wants it so
         plan = self._matcher.exactly(asked, text)
+        if plan is None and (full := language.written_out(text)) != text:
+            plan = self._matcher.exactly(asked, full)
         if context.plan is not None or context.recent:
             plan = self._gone_on(asked, text, plan)
         if plan is None or plan.score < SURE_IN_PART:
@@ -124,7 +126,9 @@ class TemplateUnderstanding:
         """The plan of `text` in the light of what was said before, else `alone`: what it says by
         itself.
         """
-        if alone is not None and alone.score == 1 and alone.kind in SETTLED:
+        # "Stop it" may be said of a shutter.
+        dismissed = alone is not None and alone.kind is PlanKind.NOTHING
+        if alone is not None and alone.score == 1 and alone.kind in SETTLED and not dismissed:
             return alone
 
         def read(said: str) -> Plan | None:
@@ -134,7 +138,10 @@ class TemplateUnderstanding:
             return self._matcher.in_no_place(asked, said)
 
         names = self._matcher.names(asked.home, asked.language)
-        return go_on(asked, text, names, read, absent) or alone
+        plan = go_on(asked, text, names, read, absent)
+        if dismissed and (plan is None or plan.kind is not PlanKind.ACT):
+            return alone
+        return plan or alone
 
     def _closer(self, asked: Asked, text: str) -> Plan | None:
         """The plan without free text that `text` nearly is: "30 secona" is no timer's name."""

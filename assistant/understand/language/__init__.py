@@ -31,6 +31,8 @@ A file holds, all of them in the plain spelling people use:
 `joining`      words between two commands in one sentence
 `correcting`   words by which a speaker takes back what was said before them
 `noises`       what is no word, in patterns, and is left out before all else ("um")
+`contractions` pairs of regular expression and replacement that write out what is said short ("the
+               sun's" -> "the sun is"), where a sentence means nothing as it stands
 `hesitations`  words that say nothing, wherever they stand ("um")
 `dialogue`     how one goes on with what was said before; see `dialogue.DialogueWords`
 `depending`    patterns of words that mean something else at another time, place or point of a
@@ -86,6 +88,7 @@ _KEYS = frozenset(
         "joining",
         "correcting",
         "noises",
+        "contractions",
         "hesitations",
         "depending",
         "objecting",
@@ -142,6 +145,7 @@ class Language:
     """The words of `joining`, with their accents."""
     correcting: re.Pattern[str]
     noises: re.Pattern[str]
+    contractions: tuple[tuple[re.Pattern[str], str], ...]
     hesitations: frozenset[str]
     depending: re.Pattern[str]
     """In a sentence without apostrophes, as `assistant.understand.words` has it."""
@@ -160,6 +164,12 @@ class Language:
             for pattern, replacement in self.plural
             if (changed := pattern.sub(replacement, name)) != name
         )
+
+    def written_out(self, text: str) -> str:
+        """`text` without contractions."""
+        for short, full in self.contractions:
+            text = short.sub(full, text)
+        return text
 
     def sound(self, word: str) -> str:
         """A folded word roughly as it sounds: homophones are the same."""
@@ -232,6 +242,7 @@ def load_language(code: str) -> Language:
         joining=re.compile(rf"\s+(?:{_either(data['joining'])})\s+"),
         joints=frozenset(data["joining"]),
         correcting=re.compile(rf"\s(?:{_either(data['correcting'])})(?=\s)"),
+        contractions=tuple((re.compile(short), full) for short, full in data["contractions"]),
         noises=re.compile(
             rf"(?<![\w'])(?:{'|'.join(data['noises'])})(?![\w'])[,.]*", re.IGNORECASE
         ),
