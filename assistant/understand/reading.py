@@ -49,6 +49,10 @@ class Slot:
     """Some of its words are others than those that were heard."""
 
 
+Change = tuple[int, int, str | None]
+"""The nodes between which words were heard, and the word for which they were taken, if any."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """One way in which the templates mean a sentence."""
@@ -58,6 +62,8 @@ class Reading:
     fixed: int
     """Words that stand in the template itself."""
     cost: float
+    changes: tuple[Change, ...] = ()
+    """Words of the template that are others than those heard, and words that were left out."""
 
 
 def read(
@@ -82,6 +88,7 @@ class _Way:
     slots: tuple[Slot, ...]
     fixed: int
     cost: float
+    changes: tuple[Change, ...] = ()
 
     @property
     def rank(self) -> tuple[int, float, int]:
@@ -111,7 +118,7 @@ class _Walk:
         for state in sorted(states):
             for way in self._back(end, state):
                 if way.cost <= self.limit:
-                    yield Reading(accepts[state], way.slots, way.fixed, way.cost)
+                    yield Reading(accepts[state], way.slots, way.fixed, way.cost, way.changes)
 
     def _forward(self) -> None:
         edges, automaton = self.lattice.edges, self.automaton
@@ -184,8 +191,15 @@ class _Walk:
             return known
         best: dict[tuple[Slot, ...], _Way] = {}
 
-        def take(way: _Way, slots: tuple[Slot, ...], fixed: int, cost: float) -> None:
-            made = _Way((*way.slots, *slots), way.fixed + fixed, way.cost + cost)
+        def take(
+            way: _Way,
+            slots: tuple[Slot, ...],
+            fixed: int,
+            cost: float,
+            change: Change | None = None,
+        ) -> None:
+            changes = way.changes if change is None else (*way.changes, change)
+            made = _Way((*way.slots, *slots), way.fixed + fixed, way.cost + cost, changes)
             other = best.get(made.slots)
             if made.cost <= self.limit and (other is None or made.rank < other.rank):
                 best[made.slots] = made
@@ -199,15 +213,17 @@ class _Walk:
                     take(way, (), 0, 0.0)
         by_word = automaton.into_words[state]
         for start, word, cost in self._entering[node]:
+            # What costs nothing is as it was heard.
+            change = (start, node, word) if cost else None
             if word is None:
                 if self._is_alive(start, state):
                     for way in self._back(start, state):
-                        take(way, (), 0, cost)
+                        take(way, (), 0, cost, change)
                 continue
             for before in by_word.get(word, ()):
                 if self._is_alive(start, before):
                     for way in self._back(start, before):
-                        take(way, (), 1, cost)
+                        take(way, (), 1, cost, change)
         for key, name, before in automaton.into_lists[state]:
             for start, one in self._ending.get((key, node), ()):
                 if not self._is_alive(start, before):
