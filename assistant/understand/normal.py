@@ -7,7 +7,8 @@ import re
 import unicodedata
 
 _KEPT_BETWEEN_DIGITS = re.compile(r"(?<=\d)[.,:](?=\d)")
-_LOOSE = re.compile(r"[.,;:!?¿¡\"“”„«»()…]")
+_LOOSE = re.compile(r"[.,;:!?¿¡\"“”„«»()…\u2600-\u27bf\ufe0f\U0001f000-\U0001faff]")
+"""What is not said aloud: punctuation, and pictures."""
 _APOSTROPHES = dict.fromkeys(map(ord, "’‘`´ʼ"), "'")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _ELISION = re.compile(r"(?<=[a-z])'(?=[aeiouh])|(?<=[a-z])'(?![a-z\[(<{])")
