@@ -15,7 +15,7 @@ from assistant.home.model import Home
 from assistant.plan import Context, Plan, PlanKind, Speech, Utterance
 from assistant.skill import Request, Skill, Skills
 from assistant.understand.compile import Grammar, compile_sentences
-from assistant.understand.explain import Considered, Note
+from assistant.understand.explain import Considered, Note, Verdict, ignore
 from assistant.understand.language import Language
 from assistant.understand.lattice import Lattice, exactly, loosely, vocabulary
 from assistant.understand.mood import is_question, without_politeness
@@ -31,6 +31,14 @@ _HOMES_KEPT: Final = 32
 _MOST_CANDIDATES: Final = 60
 _WITH_FREE_TEXT: Final = 0.9
 """Score of a plan that took part of the sentence as it is: it may have been something else."""
+_RANKS: Final = (
+    "more free text",
+    "longer free text",
+    "names that are said less exactly",
+    "not about what was spoken of",
+    "fewer words of its own",
+)
+"""What it is by which each part of a candidate's rank puts it behind another."""
 _PLACES: Final = ("area", "floor")
 _LONGEST_PLACE: Final = 3
 """Words of the name of a place that is not known."""
@@ -74,6 +82,8 @@ class _Candidate:
     rank: tuple[int, int, int, int, int]
     cost: float
     fixed: int
+    changes: tuple[tuple[str, str], ...] = ()
+    """What was heard, and what it was taken for."""
 
     @property
     def free(self) -> tuple[int, int]:
@@ -132,14 +142,23 @@ class Matcher:
         names = self.names(asked.home, asked.language)
         found = self._candidates(asked, exactly(words), text, _with_timers(names, asked.home))
         fallback: tuple[Plan, _Candidate] | None = None
-        for candidate in sorted(found, key=lambda c: c.rank)[:_MOST_CANDIDATES]:
+        ranked = sorted(found, key=lambda c: c.rank)[:_MOST_CANDIDATES]
+        for place, candidate in enumerate(ranked):
             if fallback is not None and candidate.free > fallback[1].free:
+                _tell_rest(asked, text, ranked[place:], fallback[1])
                 break
             plan = self._handle(asked, candidate, names)
             if plan.kind in SETTLED:
+                _tell(asked, text, candidate, plan)
+                _tell_rest(asked, text, ranked[place + 1 :], candidate)
                 return plan
-            if plan.kind is not PlanKind.UNKNOWN and fallback is None:
+            if plan.kind is PlanKind.UNKNOWN:
+                _tell(asked, text, candidate, plan, "stands for nothing here", Verdict.REJECTED)
+            elif fallback is None:
                 fallback = plan, candidate
+                _tell(asked, text, candidate, plan, "if nothing can be done", Verdict.KEPT)
+            else:
+                _tell(asked, text, candidate, plan, "no better than before", Verdict.REJECTED)
         return fallback[0] if fallback else None
 
     def in_no_place(self, asked: Asked, text: str) -> Plan | None:
@@ -181,8 +200,12 @@ class Matcher:
         alikes = self.alikes(asked.home, language)
         unknown = sum(not alikes.holds(word.text) for word in words)
         if not 1 <= len(words) <= _LONGEST_LOOSE or unknown > _TOO_STRANGE * len(words):
+            reason = f"{unknown} of {len(words)} words mean nothing here: too many, or too long"
+            asked.note(Considered("loose", text, None, {}, reason, Verdict.REJECTED))
             return None
         if _may_deny(words, alikes, language):
+            reason = "a word may be “not”, misheard"
+            asked.note(Considered("loose", text, None, {}, reason, Verdict.REJECTED))
             return None
         lattice = loosely(words, alikes, language.hesitations)
         names = self.names(asked.home, language)
@@ -194,10 +217,15 @@ class Matcher:
             if likely and candidate.cost > likely[0][0].cost + _CLOSE:
                 break
             if candidate.free[0] and (not free or candidate.cost > _LOOSEST_WITH_FREE_TEXT):
+                reason = "free text in what was misheard"
+                _tell(asked, text, candidate, None, reason, Verdict.REJECTED)
                 continue
             plan = self._handle(asked, candidate, names)
             if plan.kind in SETTLED or plan.kind is PlanKind.ASK:
                 likely.append((candidate, plan))
+                _tell(asked, text, candidate, plan, "as likely as any", Verdict.KEPT)
+            else:
+                _tell(asked, text, candidate, plan, "nothing to be done", Verdict.REJECTED)
         if not likely:
             return None
         first, best = likely[0]
@@ -210,7 +238,10 @@ class Matcher:
             speech = Speech("core.confirm", {"action": action.name, "devices": action.devices})
             best = replace(best, kind=PlanKind.ASK, confirm=True, speech=speech)
         if best.kind is PlanKind.ACT and is_question(text, folded, start, language):
+            reason = "it is a question"
+            _tell(asked, text, first, best, reason, Verdict.REJECTED)
             return None
+        _tell(asked, text, first, best, "the likeliest" if best.kind is PlanKind.ACT else "asks")
         return best
 
     def grammar(self, language: Language) -> Grammar:
@@ -277,7 +308,8 @@ class Matcher:
                 -reading.fixed,
             )
             skill = self._skills.skills[skill_name]
-            made = _Candidate(skill, intent, slots, rank, reading.cost, reading.fixed)
+            changes = _changes(reading, lattice) if reading.cost else ()
+            made = _Candidate(skill, intent, slots, rank, reading.cost, reading.fixed, changes)
             other = best.get(key)
             if other is None or (made.cost, made.rank) < (other.cost, other.rank):
                 best[key] = made
@@ -310,16 +342,49 @@ class Matcher:
         if candidate.free[0]:
             score *= _WITH_FREE_TEXT
         # The user's own sentences do what a skill's intent does, and say whose it is.
-        plan = replace(
+        return replace(
             plan,
             intent=plan.intent or candidate.intent,
             skill=plan.skill or skill.name,
             speech=speech_of,
             score=score,
         )
+
+
+def _tell(
+    asked: Asked,
+    text: str,
+    candidate: _Candidate,
+    plan: Plan | None,
+    reason: str = "",
+    verdict: Verdict = Verdict.TAKEN,
+) -> None:
+    """Note what became of `candidate`, for whoever wants to know."""
+    if asked.note is not ignore:
         stage = "loose" if candidate.cost else "exact"
-        asked.note(Considered(stage, asked.utterance.text, plan, candidate.slots))
-        return plan
+        intent = f"{candidate.skill.name}.{candidate.intent}"
+        slots, cost, changes = candidate.slots, candidate.cost, candidate.changes
+        asked.note(Considered(stage, text, plan, slots, reason, verdict, intent, cost, changes))
+
+
+def _tell_rest(asked: Asked, text: str, rest: Sequence[_Candidate], chosen: _Candidate) -> None:
+    """Note those that were not even tried."""
+    if asked.note is ignore:
+        return
+    for candidate in rest:
+        pairs = zip(candidate.rank, chosen.rank, _RANKS, strict=False)
+        why = next((why for own, other, why in pairs if own != other), "as good, but later")
+        _tell(asked, text, candidate, None, why, Verdict.REJECTED)
+
+
+def _changes(reading: Reading, lattice: Lattice) -> tuple[tuple[str, str], ...]:
+    """What was heard, and what it was taken for, in the order of the words."""
+    end, found = lattice.end, []
+    spans = [(slot.start, slot.end, str(slot.value)) for slot in reading.slots if slot.changed]
+    for start, stop, word in sorted([*spans, *((a, b, c or "") for a, b, c in reading.changes)]):
+        heard = lattice.words[min(start, end - 1) : stop if start < stop <= end else start + 1]
+        found.append((" ".join(one.text for one in heard), word))
+    return tuple(found)
 
 
 def _slots_of(reading: Reading, lattice: Lattice, text: str) -> dict[str, Any]:

@@ -141,7 +141,7 @@ class CustomSentences:
         handlers: dict[str, Handler] = {}
         for language, of_language in checked.items():
             own = [block for of_file in of_language.sound.values() for block in of_file]
-            names = [str(len(blocks) + number) for number in range(len(own))]
+            names = [f"{block.block.intent}:{len(blocks) + n}" for n, block in enumerate(own)]
             for name, block in zip(names, own, strict=True):
                 handlers[name] = handler_for(block, self._skills)
             accepted = [f"{NAME}.{name}" for name in names]
