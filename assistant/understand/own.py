@@ -13,6 +13,7 @@ from assistant.home.model import Home
 from assistant.plan import Plan
 from assistant.skill import Skills
 from assistant.understand.custom.library import CustomSentences, Version
+from assistant.understand.explain import ignore
 from assistant.understand.language import Language
 from assistant.understand.match import LOOSEST, Asked, Matcher
 from assistant.understand.names import Names
@@ -54,6 +55,7 @@ class OwnFirst:
         said = squeeze(text)
         if matcher is None or said in within or len(within) >= _DEEPEST:
             return None
+        asked = _marked(asked)
         token = _within.set((*within, said))
         try:
             for body in _politely(text, asked.language):
@@ -72,7 +74,9 @@ class OwnFirst:
     ) -> Plan | None:
         """As `Matcher.loosely` has it; the likelier of the two, else the user's."""
         matcher = self._matcher(asked.language)
-        own = matcher.loosely(asked, text, limit, free=free) if matcher is not None else None
+        own = None
+        if matcher is not None:
+            own = matcher.loosely(_marked(asked), text, limit, free=free)
         other = self._skills.loosely(asked, text, limit, free=free)
         if own is None or (other is not None and other.score > own.score):
             return other
@@ -97,6 +101,13 @@ class OwnFirst:
             matcher = Matcher(version.skills, own, self._skills.names)
             self._own[language.code] = matcher
         return matcher
+
+
+def _marked(asked: Asked) -> Asked:
+    """`asked`, so that what is noted tells that it is about the user's sentences."""
+    if asked.note is ignore:
+        return asked
+    return replace(asked, note=lambda one: asked.note(replace(one, stage=f"own {one.stage}")))
 
 
 def _politely(text: str, language: Language) -> Iterator[str]:

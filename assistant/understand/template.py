@@ -16,10 +16,10 @@ from typing import Final
 from assistant.home.model import Home
 from assistant.plan import NO_CONTEXT, Context, Plan, PlanKind, Speech, Utterance
 from assistant.skill import Skills
-from assistant.understand.commands import take_apart
+from assistant.understand.commands import parts_of, take_apart
 from assistant.understand.corrections import corrected
 from assistant.understand.custom.library import CustomSentences
-from assistant.understand.explain import Considered, Note, ignore
+from assistant.understand.explain import Considered, Note, Verdict, ignore
 from assistant.understand.followup import SURE_IN_PART, go_on
 from assistant.understand.language import Language, load_language
 from assistant.understand.match import SETTLED, Asked
@@ -84,9 +84,12 @@ class TemplateUnderstanding:
             plan = self._closer(asked, text) or plan
         if plan is not None:
             if plan.kind is PlanKind.ACT and _asks(text, language):
+                _reject(asked, "question", text, "it is a question, and those do nothing", plan)
                 return _not_understood(text)
             return plan
+        _reject(asked, "exact", text, "no sentence that is known, nor several of them")
         if mood(text, language) is Mood.FORBIDDING:
+            _reject(asked, "negation", text, "it forbids something, so nothing is done")
             return Plan(PlanKind.NOTHING, speech=Speech("core.nothing_done"))
         return self._unsure(asked, text) or _not_understood(text)
 
@@ -172,8 +175,12 @@ class TemplateUnderstanding:
         folded, start = without_politeness(fold(text), asked.language)
         body = text[start : start + len(folded)]
         plan = take_apart(body, asked.language, command, asked.context.recent)
-        if plan is not None:
-            asked.note(Considered("several", body, plan))
+        if asked.note is not ignore and len(parts := parts_of(body, asked.language)) > 1:
+            pieces = " · ".join(part.text for part in parts)
+            if plan is not None:
+                asked.note(Considered("several", body, plan, reason=pieces))
+            else:
+                _reject(asked, "several", body, f"not each part is, or shares, a command: {pieces}")
         return plan
 
     def _unsure(self, asked: Asked, text: str) -> Plan | None:
@@ -185,6 +192,7 @@ class TemplateUnderstanding:
         if plan is None and ordered:
             plan = self._several(asked, text, self._either)
         if plan is not None and plan.actions and not ordered:
+            _reject(asked, "loose", text, "it may have been a question or a prohibition", plan)
             plan = None
         if plan is not None and plan.score >= _SURE_OF_PLACE:
             return plan
@@ -192,6 +200,11 @@ class TemplateUnderstanding:
 
     def _either(self, asked: Asked, part: str) -> Plan | None:
         return self._matcher.exactly(asked, part) or self._matcher.loosely(asked, part)
+
+
+def _reject(asked: Asked, stage: str, text: str, reason: str, plan: Plan | None = None) -> None:
+    """Note what is not taken for a plan, and why."""
+    asked.note(Considered(stage, text, plan, {}, reason, Verdict.REJECTED))
 
 
 def _asks(text: str, language: Language) -> bool:
