@@ -141,7 +141,7 @@ class Deeds:
             return checked
         speech = checked.speech
         if held[1:] and speech is not None and speech.key == "core.confirm":
-            speech = Speech("core.confirm_steps", {"steps": [self._step(a) for a in held]})
+            speech = Speech("core.confirm_steps", {"steps": [step(a, self._home) for a in held]})
         return Plan(PlanKind.ASK, actions=held, confirm=True, pin=checked.pin, speech=speech)
 
     async def outcomes(self) -> tuple[Outcome, ...]:
@@ -160,18 +160,19 @@ class Deeds:
     def _checked(self, plan: Plan) -> Plan:
         return self._policy.check(plan, self._home, by_model=True)
 
-    def _step(self, action: Action) -> dict[str, Any]:
-        """`action` for the words of a question: as the planner puts it too."""
-        names = [self._home.devices[i].name for i in action.devices]
-        values = [str(value) for value in action.params.values()]
-        return {"action": action.name, "names": names, "values": values}
-
     async def _do(
         self, action: Action, before: list[asyncio.Task[tuple[Outcome, ...]]]
     ) -> tuple[Outcome, ...]:
         if before:
             await asyncio.wait(before)
         return await self._executor.execute((action,), on_outcome=self._on_outcome)
+
+
+def step(action: Action, home: Home) -> dict[str, Any]:
+    """`action` for the words of a question: as the planner puts it too."""
+    names = [home.devices[i].name for i in action.devices]
+    values = [str(value) for value in action.params.values()]
+    return {"action": action.name, "names": names, "values": values}
 
 
 def told_of(actions: Iterable[Action]) -> Plan:

@@ -17,7 +17,7 @@ from assistant.home.executor import Executor
 from assistant.home.model import Home
 from assistant.home.registry import Registry
 from assistant.plan import Plan, PlanKind, Speech, Utterance
-from assistant.turn.deeds import Deeds, told_of
+from assistant.turn.deeds import Deeds, step, told_of
 from assistant.turn.events import Carried, Planned, Replied, StageDone
 from assistant.turn.hindsight import in_hindsight
 from assistant.turn.remembering import Remembering
@@ -46,7 +46,9 @@ from assistant.understand.template import TemplateUnderstanding
 log = logging.getLogger(__name__)
 
 MOST_ALTERNATIVES = 3
-"""Further readings of the recogniser that are tried where the first is not understood."""
+"""Further readings of the recogniser that are tried where the first is not understood as it is."""
+AS_HEARD: Final = 0.9
+"""Score of a plan for which every word was taken as it was heard."""
 NOT_ALLOWED: Final = Speech("core.not_allowed")
 _LETTERS_PER_SECOND = 12.0  # of speech: a question can't be answered before it has been asked
 
@@ -212,7 +214,8 @@ class Responder:
         reply = here.reply.text
         commanded = [o.device for o in ended.outcomes if o.device is not None]
         concerned = [device for action in ended.plan.actions for device in action.devices]
-        mentioned = tuple(dict.fromkeys((*commanded, *concerned, *ended.plan.devices)))
+        answered = _told(ended.plan, here.home)
+        mentioned = tuple(dict.fromkeys((*commanded, *concerned, *answered)))
         asks = False
         if not here.interrupted.is_set():  # else it has not been asked
             asks = self._remember(here, ended.plan, ended.wanted or ended.plan)
@@ -302,15 +305,15 @@ class Responder:
     def _in_words(self, here: _Turn, now: float) -> Plan:
         utterance = here.utterance
         context = here.conversation.context(now, utterance.speaker)
-        plan = self._understanding.understand(utterance, here.home, context)
-        if plan.kind is not PlanKind.UNKNOWN:
-            return plan
+        best = self._understanding.understand(utterance, here.home, context)
+        if best.kind is not PlanKind.UNKNOWN and best.score >= AS_HEARD:
+            return best
         for text in utterance.alternatives[:MOST_ALTERNATIVES]:
             said = replace(utterance, text=text)
             other = self._understanding.understand(said, here.home, context)
-            if other.kind in (PlanKind.ACT, PlanKind.ANSWER):
-                return other
-        return plan
+            if other.kind in (PlanKind.ACT, PlanKind.ANSWER) and other.score > best.score:
+                best = other
+        return best
 
     def _recalled(self, here: _Turn) -> Recalled | None:
         """What the model made of it before, where that is sure and may still be done unasked."""
@@ -328,9 +331,16 @@ class Responder:
         return plan.kind is not PlanKind.UNKNOWN and not unsure
 
     def _at_a_loss(self, here: _Turn, plan: Plan | None) -> Plan:
-        """What to say where neither the templates nor a model know: not more than is true."""
+        """What to say where neither the templates nor a model know: not more than is true.
+
+        What the templates were not sure of is asked about.
+        """
         score = plan.score if plan is not None else 0.0
         speech = not_understood(here.utterance)
+        if plan is not None and plan.kind is PlanKind.ACT:
+            steps = [step(action, here.home) for action in plan.actions]
+            question = Speech("core.confirm_steps", {"steps": steps})
+            return replace(plan, kind=PlanKind.ASK, confirm=True, speech=question)
         if self._thinker is not None and self._thinker.loading:
             speech = Speech("core.model_loading")
         elif self._ways.order == "model-only":
@@ -498,6 +508,13 @@ def _again(recalled: Recalled) -> Plan:
     """The plan that does what was remembered, worded as what a model wants is."""
     plan = told_of(recalled.actions)
     return replace(plan, intent="remembered", skill="core", score=recalled.score)
+
+
+def _told(plan: Plan, home: Home) -> tuple[str, ...]:
+    """The devices that an answer names ("which lights are on?"), else all that it is about."""
+    names = plan.speech.values.get("names", ()) if plan.speech is not None else ()
+    named = tuple(i for i in plan.devices if i in home.devices and home.devices[i].name in names)
+    return named or plan.devices
 
 
 def _deed(before: Home, outcomes: tuple[Outcome, ...]) -> Deed | None:

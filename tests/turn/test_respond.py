@@ -36,7 +36,9 @@ VILLA = load_home(Path(__file__).parents[1] / "homes" / "villa.json")
 class Talk:
     """One conversation with the villa."""
 
-    def __init__(self, registry: Registry | None = None, window: float = 6.0) -> None:
+    def __init__(
+        self, registry: Registry | None = None, window: float = 6.0, min_score: float = 0.5
+    ) -> None:
         self.registry = registry or in_memory(replace(VILLA, timers=()))
         timers = Timers(Store(None), self.registry)
         self.registry.add_performer(ACTIONS, timers)
@@ -46,16 +48,15 @@ class Talk:
             Executor(self.registry, timeout=0.2),
             REPLIES,
             self.registry,
-            ways=Ways(answer_window=window),
+            ways=Ways(answer_window=window, min_score=min_score),
             refresh=timers.refresh,
         )
         self.conversation = Conversation()
         self.events: list[TurnEvent] = []
 
-    async def say(self, text: str, area: str | None = None) -> Response:
-        return await self.responder.respond(
-            Utterance(text, "en", area), self.conversation, observe=self.events.append
-        )
+    async def say(self, text: str, area: str | None = None, *others: str) -> Response:
+        said = Utterance(text, "en", area, alternatives=others)
+        return await self.responder.respond(said, self.conversation, observe=self.events.append)
 
     def state(self, device: str, key: str) -> object:
         return self.registry.home().devices[device].state.get(key)
@@ -70,6 +71,21 @@ async def test_a_command_is_carried_out_and_told_in_order() -> None:
     assert told == [Planned, Carried, Replied]
     stages = [e.name for e in talk.events if isinstance(e, StageDone)]
     assert stages == ["understand", "act"]
+
+
+async def test_what_was_hardly_heard_is_asked_about() -> None:
+    talk = Talk(min_score=0.99)
+    response = await talk.say("tern off the sofa lmp")
+    assert response.asks
+    assert "Sofa Lamp" in response.reply
+    assert talk.state("light.sofa", "on") is True
+    assert (await talk.say("yes")).reply == "Turned off the Sofa Lamp."
+
+
+async def test_another_reading_that_is_understood_as_it_is_goes_before_a_guess() -> None:
+    talk = Talk()
+    await talk.say("turn on the sofa limp", None, "turn on the worktop lights")
+    assert [o.outcome.device for o in talk.events if isinstance(o, Carried)] == ["light.worktop"]
 
 
 @pytest.mark.parametrize(
