@@ -21,6 +21,7 @@ from assistant.understand.corrections import corrected
 from assistant.understand.custom.library import CustomSentences
 from assistant.understand.explain import Considered, Note, Verdict, ignore
 from assistant.understand.followup import SURE_IN_PART, go_on
+from assistant.understand.fronting import put_last
 from assistant.understand.language import Language, load_language
 from assistant.understand.match import SETTLED, Asked
 from assistant.understand.mood import Mood, is_question, mood, without_politeness
@@ -79,7 +80,12 @@ class TemplateUnderstanding:
         if context.plan is not None or context.recent:
             plan = self._gone_on(asked, text, plan)
         if plan is None or plan.score < SURE_IN_PART:
-            plan = self._corrected(asked, text) or self._several(asked, text) or plan
+            plan = (
+                self._fronted(asked, text)
+                or self._corrected(asked, text)
+                or self._several(asked, text)
+                or plan
+            )
         if plan is not None and plan.kind is PlanKind.ACT and plan.score < 1 and self._mishearings:
             plan = self._closer(asked, text) or plan
         if plan is not None:
@@ -160,6 +166,18 @@ class TemplateUnderstanding:
                 return plan
         return None
 
+    def _fronted(self, asked: Asked, text: str) -> Plan | None:
+        """The plan of `text` with what is said first said last; None: nothing makes sense there."""
+        for said in put_last(text, asked.language):
+            plan = self._matcher.exactly(asked, said)
+            if plan is not None and plan.kind in SETTLED and plan.score == 1:
+                asked.note(Considered("fronted", said, plan))
+                return plan
+        return None
+
+    def _plainly(self, asked: Asked, text: str) -> Plan | None:
+        return self._matcher.exactly(asked, text) or self._fronted(asked, text)
+
     def _several(
         self,
         asked: Asked,
@@ -167,7 +185,7 @@ class TemplateUnderstanding:
         one: Callable[[Asked, str], Plan | None] | None = None,
     ) -> Plan | None:
         """The plan of several commands in one sentence; None unless each part is one."""
-        read = one or self._matcher.exactly
+        read = one or self._plainly
 
         def command(part: str, recent: tuple[str, ...]) -> Plan | None:
             return read(replace(asked, context=replace(asked.context, recent=recent)), part)

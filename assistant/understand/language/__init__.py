@@ -28,6 +28,7 @@ A file holds, all of them in the plain spelling people use:
 `positions`    words in names that tell where of several alike a thing is -> the word that
                `position_forms` have it by
 `position_forms`  other ways to say such a name, with {name}, which is the rest, and {position}
+`fronting`     first words of what may be said before a command instead of after it ("in")
 `joining`      words between two commands in one sentence
 `correcting`   words by which a speaker takes back what was said before them
 `noises`       what is no word, in patterns, and is left out before all else ("um")
@@ -85,6 +86,7 @@ _KEYS = frozenset(
         "kind_forms",
         "positions",
         "position_forms",
+        "fronting",
         "joining",
         "correcting",
         "noises",
@@ -140,6 +142,7 @@ class Language:
     kind_forms: tuple[str, ...]
     positions: Mapping[str, str]
     position_forms: tuple[str, ...]
+    fronting: frozenset[str]
     joining: re.Pattern[str]
     joints: frozenset[str]
     """The words of `joining`, with their accents."""
@@ -239,6 +242,7 @@ def load_language(code: str) -> Language:
         kind_forms=tuple(data["kind_forms"]),
         positions=data["positions"],
         position_forms=tuple(data["position_forms"]),
+        fronting=frozenset(map(squeeze, data["fronting"])),
         joining=re.compile(rf"\s+(?:{_either(data['joining'])})\s+"),
         joints=frozenset(data["joining"]),
         correcting=re.compile(rf"\s(?:{_either(data['correcting'])})(?=\s)"),
