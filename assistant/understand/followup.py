@@ -1,38 +1,38 @@
 """What is said in part, in the light of what was said before: "it", "and the hall", "a bit more".
 
-A sentence that points back ("is it locked?", "turn it on again") is put as it would be if it did
-not. A fragment stands for the sentence before it with one part exchanged; it is taken for one only
-where it opens as such ("and", "no", "the left one"), every word of it tells something, and it comes
-to the same action or question as before. So talk after a command is not taken for another one.
+Whole sentences that point back are the business of `pointing`. A fragment stands for the sentence
+before it with one part exchanged; it is taken for one only where it opens as such ("and", "no",
+"the left one"), every word of it tells something, and it comes to the same action or question as
+before. So talk after a command is not taken for another one.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from assistant.home.action import Action, ParamValue
-from assistant.home.model import Device, DeviceType, Home, Timer
+from assistant.home.model import Device, DeviceType, Home
 from assistant.home.vocabulary import VOCABULARY, ActionError
 from assistant.plan import Plan, PlanKind, Speech
 from assistant.understand.conversation import kind_words, named
 from assistant.understand.ellipsis import substitutions
 from assistant.understand.explain import Considered
 from assistant.understand.language import Language
-from assistant.understand.match import OPENING, Asked
-from assistant.understand.mood import Mood, mood, without_politeness
+from assistant.understand.match import OPENING, Asked, Read
+from assistant.understand.mood import Mood, mood
 from assistant.understand.names import Names
 from assistant.understand.normal import fold, squeeze
+from assistant.understand.pointing import parted, pointing_back, started, things_meant
 from assistant.understand.target import WINDOW_COVERS, labels_of, refuse
 
 _LONGEST: Final = 14
 """Words of an utterance beyond which it says all it means."""
 _LONGEST_ITEM: Final = 3
 _MOST_SUBSTITUTIONS: Final = 60
-_MOST_VARIANTS: Final = 12
 _MOST_CHOICES: Final = 5
 SURE_IN_PART: Final = 0.95
 """Score of what was not said in full."""
@@ -53,9 +53,6 @@ _OPPOSITE: Final = {"up": "down", "down": "up", "warmer": "cooler", "cooler": "w
 _STATE_KEYS: Final = {"temperature": "target_temperature"}
 """State keys of parameters, where they are not called the same."""
 
-Read = Callable[[str], Plan | None]
-"""The plan of a sentence that is said in full; None: it is none."""
-
 
 def go_on(asked: Asked, text: str, names: Names, read: Read, absent: Read) -> Plan | None:
     """The plan of `text` as it goes on with `asked.context`; None where it does not.
@@ -66,90 +63,19 @@ def go_on(asked: Asked, text: str, names: Names, read: Read, absent: Read) -> Pl
     if context.plan is None and not context.recent:
         return None
     said, mark = _cut(text, language)
-    # "Not that much" forbids nothing.
-    forbids = mood(text, language) is Mood.FORBIDDING
+    # "Not that much" and "not that one, the left one" forbid nothing.
+    forbids = mood(said or text, language) is Mood.FORBIDDING
     if len(text.split()) > _LONGEST or (forbids and squeeze(said) not in language.dialogue.less):
         return None
-    plan = _pointing_back(asked, text, read)
+    plan = pointing_back(asked, (text, said) if mark else (text,), read)
     if plan is None and context.plan is not None:
-        sentence, old = _parted(context.text, language), _without_take_back(context.plan)
+        sentence, old = parted(context.text, language), _without_take_back(context.plan)
         plan = _Fragment(asked, sentence, old, names, read, absent, said, mark).plan()
     if plan is None:
         return None
     plan = replace(_cautious(plan, context.plan, asked.home), score=plan.score * SURE_IN_PART)
     asked.note(Considered("follow-up", plan.sentence or text, plan))
     return plan
-
-
-# ------------------------------------------------------------------- whole sentences
-
-
-def _pointing_back(asked: Asked, text: str, read: Read) -> Plan | None:
-    """The plan of a whole sentence that speaks of "it", "there", or of what was so before."""
-    order = mood(text, asked.language) is Mood.ORDER
-    refused: Plan | None = None
-    recent = [asked.home.devices[i] for i in asked.context.recent if i in asked.home.devices]
-    for said, device in itertools.islice(_spelt_out(text, recent, asked), _MOST_VARIANTS):
-        plan = read(said)
-        if plan is None or plan.score < 1:
-            continue
-        if device is not None:
-            plan = _meaning(plan, device, recent)
-        if plan.kind is PlanKind.ANSWER or (plan.kind is PlanKind.ACT and order):
-            return replace(plan, sentence=said)
-        if device is None and plan.kind is PlanKind.REFUSE:
-            refused = refused or plan
-    return refused
-
-
-def _spelt_out(
-    text: str, recent: Sequence[Device], asked: Asked
-) -> Iterator[tuple[str, Device | None]]:
-    """`text` without words that point back; and the device whose name stands in for one."""
-    words = asked.language.dialogue
-    folded, _ = without_politeness(fold(text), asked.language)
-    folded = " ".join(folded.split())
-    forms = [folded]
-    if (parted := _parted(folded, asked.language)) != folded:
-        forms.append(parted)
-    forms += [
-        shorter
-        for form in tuple(forms)
-        if (shorter := " ".join(words.anew.sub(" ", form).split())) != form and " " in shorter
-    ]
-    places = {device.area for device in recent}
-    area = asked.home.area(next(iter(places))) if len(places) == 1 else None
-    if area is not None:
-        there = words.there_form.format(name=squeeze(area.name))
-        forms += [
-            placed for form in tuple(forms) if (placed := words.there.sub(there, form)) != form
-        ]
-    yield from ((form, None) for form in forms[1:])
-    for device in recent[:1]:
-        for form in forms:
-            if (called := words.pronouns.sub(squeeze(device.name), form, count=1)) != form:
-                yield called, device
-
-
-def _meaning(plan: Plan, device: Device, recent: Sequence[Device]) -> Plan:
-    """`plan`, in which `device` stands for all of `recent`; UNKNOWN where it is about others."""
-    if plan.kind is PlanKind.ANSWER:
-        return plan if device.id in plan.devices else Plan(PlanKind.UNKNOWN)
-    if len(plan.actions) != 1 or device.id not in plan.actions[0].devices:
-        return Plan(PlanKind.UNKNOWN)
-    action = plan.actions[0]
-    able = tuple(d.id for d in recent if d.type is device.type and _can(d, action.name))
-    if not able:
-        return Plan(PlanKind.UNKNOWN)
-    # Where several are called so, it is still clear which.
-    speech = Speech(f"{plan.skill}.{plan.intent}") if plan.kind is PlanKind.ASK else plan.speech
-    return replace(
-        plan,
-        kind=PlanKind.ACT,
-        actions=(replace(action, devices=able),),
-        devices=(),
-        speech=speech,
-    )
 
 
 # ------------------------------------------------------------------- fragments
@@ -270,19 +196,15 @@ class _Fragment:
         words = squeeze(self.text).split()
         if not ones & set(words):
             return [self.text]
-        idle = language.articles | language.dangling | ones
-        said = [w for w in reversed(squeeze(self.sentence).split()) if w not in idle]
-        kinds = kind_words(self.asked.home.exposed(), language)
-        things = sorted(said, key=lambda word: word not in kinds)
-        return [" ".join(thing if w in ones else w for w in words) for thing in things[:4]]
+        things = things_meant(self.asked)
+        return [" ".join(thing if w in ones else w for w in words) for thing in things]
 
     def _is_alike(self, new: Plan) -> bool:
         """Whether `new` does, or asks, what was done or asked before, but to or about others."""
         old = self.old
         if new.kind is PlanKind.ANSWER:
-            same = new.query == old.query or (new.skill, new.intent) == (old.skill, old.intent)
             about = (new.devices, new.speech) != (old.devices, old.speech)
-            return old.kind is PlanKind.ANSWER and same and about
+            return old.kind is PlanKind.ANSWER and about
         if new.kind is PlanKind.REFUSE or not old.actions:
             return bool(new.intent) and (new.skill, new.intent) == (old.skill, old.intent)
         if new.kind not in (PlanKind.ACT, PlanKind.ASK) or old.kind is PlanKind.ANSWER:
@@ -290,8 +212,10 @@ class _Fragment:
         done, wanted = _does(old), _does(new)
         if old.kind is PlanKind.ASK and not _devices(old):
             return bool(wanted) and self._names_what(new)
-        if not wanted or wanted != done or new.actions == old.actions:
+        if not wanted or wanted != done:
             return False
+        if new.actions == old.actions:
+            return self._names_what(new)
         return self._names_what(new) or self._are_kin(_devices(new))
 
     def _names_what(self, new: Plan) -> bool:
@@ -470,7 +394,7 @@ class _Fragment:
             return plan
         before: list[Action] = []
         for action in self.old.actions:
-            if action.name == "start_timer" and (timer := _started(action, self.asked.home)):
+            if action.name == "start_timer" and (timer := started(action, self.asked.home)):
                 before.append(Action("cancel_timer", (), {"timer": timer.id}))
             if action.name == "list_add" and plan.actions[0].devices == action.devices:
                 item = action.params["item"]
@@ -488,15 +412,6 @@ def _is_whole(plan: Plan) -> bool:
     """Whether a plan needs no light from before."""
     done = plan.kind in (PlanKind.ACT, PlanKind.ANSWER, PlanKind.CHAT, PlanKind.NOTHING)
     return done and plan.score == 1
-
-
-def _parted(sentence: str, language: Language) -> str:
-    """`sentence` with a pronoun that is written on to its verb as a word of its own."""
-    verb, _, rest = sentence.partition(" ")
-    for pattern, parted in language.dialogue.clitics:
-        if pattern.match(fold(verb)):
-            return f"{pattern.sub(parted, fold(verb))} {rest}".strip()
-    return sentence
 
 
 def _without_take_back(plan: Plan) -> Plan:
@@ -574,13 +489,6 @@ def _half(action: Action, home: Home) -> float | None:
                 change = math.trunc(change)
             return abs(change) if "direction" in action.params else change
     return None
-
-
-def _started(action: Action, home: Home) -> Timer | None:
-    """The timer that `action` started."""
-    seconds, name = action.params["seconds"], action.params.get("name")
-    timers = [t for t in home.timers if t.duration == seconds and t.name == name]
-    return max(timers, key=lambda timer: timer.remaining, default=None)
 
 
 def _cautious(plan: Plan, old: Plan | None, home: Home) -> Plan:

@@ -61,6 +61,10 @@ OPENING: Final = frozenset({"unlock", "open", "set_position"})
 """Actions that a sentence read loosely does not do unasked."""
 
 
+Read = Callable[[str], Plan | None]
+"""The plan of a sentence that is said in full; None: it is none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What is the same for all that is tried on one utterance."""

@@ -85,7 +85,12 @@ def find(
     candidates = [d for d in request.home.exposed() if d.type in wanted]
     candidates = _without_excepted(request, candidates)
     if slots.get("it"):
-        meant = tuple(d for d in candidates if d.id in request.recent and fits(d))
+        areas = place_of(request)
+        meant = tuple(
+            d
+            for d in candidates
+            if d.id in request.recent and fits(d) and (areas is None or d.area in {*areas, None})
+        )
         if meant or request.recent:
             return Found(meant) if meant else Found(problem=UNKNOWN)
         return Found(problem=Plan(PlanKind.ASK, speech=Speech("core.which_device")))

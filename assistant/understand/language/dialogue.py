@@ -31,6 +31,12 @@ _KEYS: Final = frozenset(
         "neither",
         "ordinals",
         "tags",
+        "together",
+        "together_form",
+        "conjunction",
+        "timer",
+        "timer_named",
+        "frames",
     ]
 )
 
@@ -68,6 +74,17 @@ class DialogueWords:
     """Place in a list of choices; -1: the last."""
     tags: frozenset[str]
     """Words of talk, which are no thing to put on a list ("and thanks")."""
+    together: re.Pattern[str]
+    """What tells of several things together ("both", "them all")."""
+    together_form: str
+    """The pronoun for them."""
+    conjunction: str
+    """What several names are joined by."""
+    timer: str
+    timer_named: str
+    """How a timer is called, with {name} in it where it has one."""
+    frames: tuple[str, ...]
+    """Sentences with {said} and {name} in them, for what leaves out what it is about."""
 
 
 def dialogue_words(data: Mapping[str, Any]) -> DialogueWords:
@@ -94,6 +111,12 @@ def dialogue_words(data: Mapping[str, Any]) -> DialogueWords:
         neither=_phrases(data["neither"]),
         ordinals={squeeze(word): place for word, place in data["ordinals"].items()},
         tags=_phrases(data["tags"]),
+        together=_within(data["together"]),
+        together_form=data["together_form"],
+        conjunction=data["conjunction"],
+        timer=data["timer"],
+        timer_named=data["timer_named"],
+        frames=tuple(data["frames"]),
     )
 
 
