@@ -155,7 +155,8 @@ class RecognitionSession:
         try:
             self._loop.call_soon_threadsafe(call, value)
         except RuntimeError:
-            _log.debug("the event loop is closed; nobody wants %r", value)
+            # Not the value itself: it may be what was said.
+            _log.debug("the event loop is closed; nobody wants a %s", type(value).__name__)
 
     def _show(self, partial: Transcript) -> None:
         if self._on_partial is not None and not (self._finishing or self._closed):
