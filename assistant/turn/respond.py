@@ -496,7 +496,9 @@ class Responder:
         sentence, speaker = plan.sentence or here.utterance.text, here.utterance.speaker
         plan = replace(plan, kind=PlanKind.ACT, sentence=sentence)
         if plan.confirm:
-            done = replace(plan, confirm=False, speech=wanted.speech)
+            # A question that understanding put itself has no words yet for what it leads to.
+            told = wanted if wanted.kind is PlanKind.ACT else told_of(plan.actions)
+            done = replace(plan, confirm=False, speech=told.speech)
             here.conversation.pending = Pending(done, expires, speaker=speaker)
         elif plan.actions and plan.devices:
             chosen = replace(plan, speech=Speech(f"{plan.skill}.{plan.intent}"))

@@ -82,6 +82,12 @@ async def test_what_was_hardly_heard_is_asked_about() -> None:
     assert (await talk.say("yes")).reply == "Turned off the Sofa Lamp."
 
 
+async def test_what_is_opened_upon_a_yes_is_told() -> None:
+    talk = Talk()
+    assert (await talk.say("unlok the front dor")).asks
+    assert (await talk.say("yes")).reply == "Unlocked the Front Door."
+
+
 async def test_another_reading_that_is_understood_as_it_is_goes_before_a_guess() -> None:
     talk = Talk()
     await talk.say("turn on the sofa limp", None, "turn on the worktop lights")
