@@ -306,7 +306,7 @@ class Matcher:
             rank = (
                 len(free),
                 sum(len(str(slots[slot.name])) for slot in free),
-                2 * sum(not slot.exact for slot in reading.slots) + ("kind" in slots),
+                2 * sum(not slot.exact for slot in reading.slots) + sum(map(_tells_kind, slots)),
                 # "Make it dimmer": what was spoken of, rather than whatever is here.
                 not ("it" in slots and asked.context.recent),
                 -reading.fixed,
@@ -389,6 +389,10 @@ def _changes(reading: Reading, lattice: Lattice) -> tuple[tuple[str, str], ...]:
         heard = lattice.words[min(start, end - 1) : stop if start < stop <= end else start + 1]
         found.append((" ".join(one.text for one in heard), word))
     return tuple(found)
+
+
+def _tells_kind(slot: str) -> bool:
+    return slot == "kind" or slot.startswith("except_kind")
 
 
 def _slots_of(reading: Reading, lattice: Lattice, text: str) -> dict[str, Any]:
