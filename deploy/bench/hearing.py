@@ -46,7 +46,8 @@ def main() -> None:
     args = parser.parse_args()
     console = Console()
     said = from_file(args.texts, args.homes) if args.texts else from_tests()
-    english = list({(one.text, one.home.id): one for one in said if one.language == "en"}.values())
+    aloud = (one for one in said if one.language == "en" and any(map(str.isalpha, one.text)))
+    english = list({(one.text, one.home.id): one for one in aloud}.values())
     random.Random(1).shuffle(english)  # noqa: S311
     chosen = english[: args.count // len(SPEEDS)]
     heard = speak_and_write(
