@@ -86,6 +86,9 @@ class Context:
 
     recent: tuple[str, ...] = ()
     """Ids of the devices of the last turn: what "it" may mean."""
+    together: tuple[str, ...] = ()
+    """Those and the devices that the turns before did the same to, as far as one went on with
+    another ("and the hall"): what "both" may mean."""
     text: str = ""
     """The last sentence that made a plan; "" where there is none, or it was too long ago."""
     plan: Plan | None = None

@@ -6,6 +6,7 @@ import asyncio
 import sys
 import time
 import uuid
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -31,6 +32,25 @@ def command(
     area: Annotated[
         str | None, typer.Option("--area", help="Id of the room it is said in.")
     ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain",
+            "-x",
+            help="Show how it is understood, and why so; tried on a copy of the home, so that "
+            "nothing is switched.",
+        ),
+    ] = False,
+    home: Annotated[
+        Path | None,
+        typer.Option(
+            "--home",
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="With --explain: a home from a file (assistant devices --json).",
+        ),
+    ] = None,
     language: LanguageOption = None,
     config: ConfigOption = None,
     verbose: VerboseOption = False,
@@ -38,12 +58,18 @@ def command(
     """Say TEXT in writing: assistant ask "turn on the kitchen light".
 
     Each TEXT is a turn of one conversation, so a question can be answered by the next. Commands
-    go to the real devices. Exit status 1 when a turn was not understood, or not carried out.
+    go to the real devices, but with --explain. Exit status 1 when a turn was not understood, or not carried out.
     """
     if not all(sentence.strip() for sentence in text):
         raise typer.BadParameter("is empty; write what you would say", param_hint="TEXT")
+    if home is not None and not explain:
+        raise typer.BadParameter("is for --explain; add that", param_hint="--home")
     log_to_terminal(verbose)
     settings = settings_from(config, language)
+    if explain:
+        from assistant.cli.explain import explained
+
+        sys.exit(0 if asyncio.run(explained(text, area, settings, home)) else 1)
 
     from assistant.compose import language_model, open_mind
     from assistant.home.action import Result

@@ -26,6 +26,7 @@ from assistant.turn.saying import Reply, unless
 from assistant.turn.thinker import Thinker
 from assistant.turn.trace import Observer
 from assistant.understand.conversation import Conversation, Deed, Pending, answer
+from assistant.understand.explain import Considered, Note, Verdict, ignore
 from assistant.understand.language import load_language
 from assistant.understand.pin import HIDDEN, confides, keyed, refused
 from assistant.understand.planner import (
@@ -88,6 +89,13 @@ class Response:
     asks: bool = False
 
 
+def _ruled(wanted: Plan, plan: Plan) -> str:
+    """What the policy made of a plan, for whoever wonders."""
+    if plan.kind is not PlanKind.ACT:
+        return "asks before it is done" if plan.kind is PlanKind.ASK else "may not be done"
+    return "may be done" if plan.actions == wanted.actions else "part of it may not be done"
+
+
 def not_understood(utterance: Utterance) -> Speech:
     """What is said where neither the templates nor the model make anything of `utterance`."""
     return Speech("core.not_understood", {"heard": utterance.text})
@@ -104,6 +112,13 @@ class _Turn:
     observe: Observer
     reply: Reply
     interrupted: asyncio.Event
+    note: Note
+
+    def considered(self, stage: str, reason: str, plan: Plan | None = None) -> None:
+        """Note what came of a stage: taken where it has a plan that is for something."""
+        known = plan is not None and plan.kind not in (PlanKind.UNKNOWN, PlanKind.REFUSE)
+        verdict = Verdict.TAKEN if known else Verdict.REJECTED
+        self.note(Considered(stage, self.utterance.text, plan, {}, reason, verdict))
 
     def stage(self, name: str, start: float, end: float | None = None) -> float:
         """Tell of a stage that ran from `start` until `end`, or now; returns its end."""
@@ -179,11 +194,13 @@ class Responder:
         observe: Observer = lambda _: None,
         speak: Speak = lambda _: None,
         interrupted: asyncio.Event | None = None,
+        note: Note = ignore,
     ) -> Response:
         """One turn of `conversation`. Tells `observe` of Planned, each Carried, and Replied.
 
         `speak` is given the reply piece by piece, as it becomes known. Once `interrupted` is set
-        the model writes no more; what has been begun is carried out all the same.
+        the model writes no more; what has been begun is carried out all the same. `note` is told
+        how the plan came about.
         """
         self._refresh()
         said = utterance
@@ -197,6 +214,7 @@ class Responder:
             observe,
             Reply(speak),
             interrupted or asyncio.Event(),
+            note,
         )
         now = self._clock()
         plan: Plan | None
@@ -209,6 +227,7 @@ class Responder:
         if plan is None:
             ended = await self._understand(here, now)
         else:
+            here.considered("answer", "to what was asked before", plan)
             confirmed = plan.kind is PlanKind.ACT and had_asked
             ended = await self._carry_out(here, plan, now, confirmed=confirmed)
         reply = here.reply.text
@@ -273,17 +292,25 @@ class Responder:
         if order == "templates":
             plan = self._by_templates(here)
             if self._is_sure(plan):
+                here.considered("language model", "is not asked: the sentence is known")
                 return await self._carry_out(here, plan, began)
+            if plan.kind is PlanKind.ACT:
+                here.considered("confidence", f"below {self._ways.min_score:.2f}: not sure", None)
             if (recalled := self._recalled(here)) is not None:
                 known = _again(recalled)
+                here.considered("remembered", "what the language model made of it before", known)
                 return replace(await self._carry_out(here, known, began), recalled=recalled)
             here.stage("understand", began)
         excuse: Plan | None = None
         if self._thinker is not None and (planner := await self._thinker.planner()) is not None:
             ended = await self._think(here, planner)
+            here.considered("language model", f"{self._thinker.model} was asked", ended.plan)
             if ended.outcomes or here.reply.text or here.interrupted.is_set():
                 return ended
             excuse = ended.plan if ended.plan.kind is PlanKind.REFUSE else None
+        else:
+            loading = self._thinker is not None and self._thinker.loading
+            here.considered("language model", "is being loaded" if loading else "there is none")
         if order == "model":
             plan = self._by_templates(here)
             if self._is_sure(plan):
@@ -305,12 +332,12 @@ class Responder:
     def _in_words(self, here: _Turn, now: float) -> Plan:
         utterance = here.utterance
         context = here.conversation.context(now, utterance.speaker)
-        best = self._understanding.understand(utterance, here.home, context)
+        best = self._understanding.understand(utterance, here.home, context, here.note)
         if best.kind is not PlanKind.UNKNOWN and best.score >= AS_HEARD:
             return best
         for text in utterance.alternatives[:MOST_ALTERNATIVES]:
             said = replace(utterance, text=text)
-            other = self._understanding.understand(said, here.home, context)
+            other = self._understanding.understand(said, here.home, context, here.note)
             if other.kind in (PlanKind.ACT, PlanKind.ANSWER) and other.score > best.score:
                 best = other
         return best
@@ -356,6 +383,8 @@ class Responder:
         wanted = plan
         if not confirmed:
             plan = self._policy.check(plan, here.home)
+            if wanted.kind is PlanKind.ACT:
+                here.considered("policy", _ruled(wanted, plan), plan)
         understood = here.stage("understand", began)
         here.planned(plan)
         if plan.kind is not PlanKind.ACT:

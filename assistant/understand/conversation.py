@@ -111,7 +111,8 @@ class Conversation:
                 continue
             if plan.kind is PlanKind.ASK and place > 0:
                 break  # that question is over
-            return Context(recent, *_last_part(plan, said.exchange.said))
+            text, last = _last_part(plan, said.exchange.said)
+            return Context(recent, _together(lately[place:]), text, last)
         return Context(recent)
 
 
@@ -161,6 +162,24 @@ def _speaks_of_devices(said: Said) -> bool:
     """Whether "it" would mean the devices of `said`, even if there are none."""
     acted = said.plan is not None and said.plan.kind in (PlanKind.ACT, PlanKind.ASK)
     return acted or bool(said.exchange.devices)
+
+
+def _together(lately: Sequence[Said]) -> tuple[str, ...]:
+    """The devices of the latest turn, and of those before that it went on with."""
+    devices: dict[str, None] = {}
+    done = None
+    for said in lately:
+        plan = said.plan
+        if plan is not None and plan.kind in _TRANSPARENT:
+            continue
+        does = {action.name for action in plan.actions} if plan is not None else set()
+        if plan is None or plan.kind is not PlanKind.ACT or (done is not None and does != done):
+            break
+        done = does
+        devices |= dict.fromkeys(said.exchange.devices)
+        if not plan.sentence or plan.sentence == said.exchange.said:
+            break
+    return tuple(devices)
 
 
 def _last_part(plan: Plan, said: str) -> tuple[str, Plan]:

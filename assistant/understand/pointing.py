@@ -14,7 +14,7 @@ from typing import Final
 from assistant.home.action import Action
 from assistant.home.model import Device, Home, Timer
 from assistant.home.vocabulary import VOCABULARY
-from assistant.plan import Plan, PlanKind, Speech
+from assistant.plan import Context, Plan, PlanKind, Speech
 from assistant.understand.conversation import kind_words
 from assistant.understand.language import Language
 from assistant.understand.match import Asked, Read
@@ -62,6 +62,14 @@ def pointing_back(asked: Asked, said: Sequence[str], read: Read) -> Plan | None:
         if plan.kind is PlanKind.REFUSE and not (variant.named or variant.timer):
             refused = refused or plan
     return refused
+
+
+def of_several(context: Context, text: str, language: Language) -> Context:
+    """`context`; where `text` speaks of several things ("both"), they are those of several turns."""
+    spoken = parted(" ".join(fold(text).split()), language)
+    if len(context.together) > 1 and language.dialogue.several.search(spoken):
+        return replace(context, recent=context.together)
+    return context
 
 
 def parted(sentence: str, language: Language) -> str:

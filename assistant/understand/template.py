@@ -27,6 +27,7 @@ from assistant.understand.match import SETTLED, Asked
 from assistant.understand.mood import Mood, is_question, mood, without_politeness
 from assistant.understand.names import Names
 from assistant.understand.normal import fold, squeeze
+from assistant.understand.pointing import of_several
 from assistant.understand.own import OwnFirst
 
 _LONGEST: Final = 400
@@ -70,6 +71,7 @@ class TemplateUnderstanding:
         text = language.noises.sub(lambda noise: " " * len(noise[0]), utterance.text)
         if not squeeze(text[:_LONGEST]) or len(text) > _LONGEST:
             return _not_understood(utterance.text[:_LONGEST])
+        context = of_several(context, text, language)
         asked = self._asked(utterance, home, language, context, note)
         own = self._matcher.own(asked, text)
         if own is not None:

@@ -31,6 +31,7 @@ _KEYS: Final = frozenset(
         "neither",
         "ordinals",
         "tags",
+        "several",
         "together",
         "together_form",
         "conjunction",
@@ -74,6 +75,8 @@ class DialogueWords:
     """Place in a list of choices; -1: the last."""
     tags: frozenset[str]
     """Words of talk, which are no thing to put on a list ("and thanks")."""
+    several: re.Pattern[str]
+    """Pronouns for several things."""
     together: re.Pattern[str]
     """What tells of several things together ("both", "them all")."""
     together_form: str
@@ -111,6 +114,7 @@ def dialogue_words(data: Mapping[str, Any]) -> DialogueWords:
         neither=_phrases(data["neither"]),
         ordinals={squeeze(word): place for word, place in data["ordinals"].items()},
         tags=_phrases(data["tags"]),
+        several=_within(data["several"]),
         together=_within(data["together"]),
         together_form=data["together_form"],
         conjunction=data["conjunction"],
