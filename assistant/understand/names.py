@@ -16,6 +16,7 @@ from assistant.understand.reading import Entry, Listing
 from assistant.understand.words import spoken
 
 _TRAILING_NUMBER: Final = re.compile(r" \d+$")
+_OWNED: Final = re.compile(r"(\w+'s) \w+")
 _SHORTEST_PART: Final = 4
 
 
@@ -248,6 +249,8 @@ def _place_names(
             others |= {bare for form in forms for bare in _unformed(plain, form)}
             # "the bedroom" means all of them where they are Bedroom 1, 2 and 3.
             others.add(_TRAILING_NUMBER.sub("", plain))
+            # "Emma's night light" is the one in Emma's room.
+            others |= {owned[1] for owned in (_OWNED.fullmatch(plain),) if owned}
             for other in others:
                 if place not in loose[other]:
                     loose[other].append(place)
