@@ -58,7 +58,8 @@ def command(
     """Say TEXT in writing: assistant ask "turn on the kitchen light".
 
     Each TEXT is a turn of one conversation, so a question can be answered by the next. Commands
-    go to the real devices, but with --explain. Exit status 1 when a turn was not understood, or not carried out.
+    go to the real devices, but with --explain. Exit status 1 when a turn was not understood, or
+    not carried out.
     """
     if not all(sentence.strip() for sentence in text):
         raise typer.BadParameter("is empty; write what you would say", param_hint="TEXT")

@@ -1,4 +1,4 @@
-"""`assistant ask --explain`: sentences tried on a copy of the home, with how they were understood."""
+"""`assistant ask --explain`: how sentences are understood, tried on a copy of the home."""
 
 from __future__ import annotations
 

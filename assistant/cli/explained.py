@@ -43,7 +43,12 @@ def show(console: Console, said: str, steps: Sequence[Considered], home: Home) -
     table.add_column(overflow="fold", ratio=2)
     table.add_column(justify="right", no_wrap=True)
     table.add_column(overflow="fold", ratio=3)
-    rows = dict.fromkeys(_row(step, home) for step in steps)
+    taken = {(s.stage, s.text, s.intent) for s in steps if s.verdict is Verdict.TAKEN and s.intent}
+    rows = dict.fromkeys(
+        _row(step, home)
+        for step in steps
+        if step.verdict is not Verdict.KEPT or (step.stage, step.text, step.intent) not in taken
+    )
     whole = said.strip(_ENDS)
     for (stage, text), group in itertools.groupby(rows, key=lambda row: (row.stage, row.text)):
         label = _STAGES.get(stage, stage)

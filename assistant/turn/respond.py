@@ -117,7 +117,7 @@ class _Turn:
     def considered(self, stage: str, reason: str, plan: Plan | None = None) -> None:
         """Note what came of a stage: taken where it has a plan that is for something."""
         known = plan is not None and plan.kind not in (PlanKind.UNKNOWN, PlanKind.REFUSE)
-        verdict = Verdict.TAKEN if known else Verdict.REJECTED
+        verdict = Verdict.TAKEN if known else Verdict.REJECTED if plan else Verdict.KEPT
         self.note(Considered(stage, self.utterance.text, plan, {}, reason, verdict))
 
     def stage(self, name: str, start: float, end: float | None = None) -> float:

@@ -199,7 +199,7 @@ class TemplateUnderstanding:
             pieces = " · ".join(part.text for part in parts)
             if plan is not None:
                 asked.note(Considered("several", body, plan, reason=pieces))
-            else:
+            elif text.strip() == asked.utterance.text.strip():
                 _reject(asked, "several", body, f"not each part is, or shares, a command: {pieces}")
         return plan
 
