@@ -220,11 +220,23 @@ def floor(request: Request) -> Plan:
 @_wish
 def thirst(request: Request) -> Plan:
     """ "The lawn is dry"."""
+    return _do(request, "open", find(_anywhere(request), _VALVE, fits=_waters))
 
-    def waters(device: Device) -> bool:
-        return device.device_class != "gas" and _fits("open")(device)
 
-    return _do(request, "open", find(_anywhere(request), _VALVE, fits=waters))
+@_wish
+def watering_done(request: Request) -> Plan:
+    """ "The lawn has had enough water"."""
+    found = find(_anywhere(request), _VALVE, fits=_waters)
+    return _do(request, "close", found)
+
+
+@_wish
+def robot(request: Request) -> Plan:
+    """ "The vacuum is in the way": sends it home, where it is about."""
+    found = find(_anywhere(request), _VACUUM, fits=_fits("vacuum_return"))
+    if all(d.state.get("vacuum") in ("docked", "returning") for d in found.devices):
+        return UNKNOWN
+    return _do(request, "vacuum_return", found)
 
 
 @_wish
@@ -253,6 +265,17 @@ def occasion(request: Request) -> Plan:
     if plan.kind is PlanKind.UNKNOWN and "or_say" in request.slots:
         return Plan(PlanKind.CHAT, speech=Speech(request.slots["or_say"]))
     return plan
+
+
+@_wish
+def watch(request: Request) -> Plan:
+    """ "Let's watch some TV": the scene called after it, else the television here."""
+    plan = _called(request, _MOODS)
+    if plan.kind is not PlanKind.UNKNOWN:
+        return plan
+    slots = {**request.slots, "kind": "media_player.tv"}
+    found = find(replace(request, slots=slots), _PLAYER, fits=_fits("turn_on"))
+    return _do(request, "turn_on", found) if found.problem is None else UNKNOWN
 
 
 @_wish
@@ -371,6 +394,10 @@ def _outdoors(request: Request) -> bool:
 
 def _fits(action: str) -> Callable[[Device], bool]:
     return VOCABULARY.spec(action).fits
+
+
+def _waters(device: Device) -> bool:
+    return device.device_class != "gas" and _fits("open")(device)
 
 
 def _is_heard(device: Device) -> bool:
