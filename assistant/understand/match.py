@@ -312,7 +312,8 @@ class Matcher:
                 -reading.fixed,
             )
             skill = self._skills.skills[skill_name]
-            changes = _changes(reading, lattice) if reading.cost else ()
+            wondered = reading.cost and asked.note is not ignore
+            changes = _changes(reading, lattice) if wondered else ()
             made = _Candidate(skill, intent, slots, rank, reading.cost, reading.fixed, changes)
             other = best.get(key)
             if other is None or (made.cost, made.rank) < (other.cost, other.rank):
