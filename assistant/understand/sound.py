@@ -39,12 +39,19 @@ class Alikes:
     `sound` spells a word as it sounds (`Language.sound`).
 
     Costs: about 0.2 for a word that nobody knows and that is nearly one of ours, 0.9 for the
-    farthest that is taken; half a point and more for a word that is known itself.
+    farthest that is taken; half a point and more for a word that is known itself. `others` are
+    known as words, but nothing is ever heard for one of them.
     """
 
-    def __init__(self, words: Iterable[str], sound: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        words: Iterable[str],
+        sound: Callable[[str], str],
+        others: frozenset[str] = frozenset(),
+    ) -> None:
         self._words = sorted({word for word in words if word.isalpha()})
         self._known = frozenset(self._words)
+        self._real = self._known | others
         self._sound = sound
         self._sounds = [sound(word) for word in self._words]
         self._same: dict[str, list[str]] = defaultdict(list)
@@ -66,7 +73,7 @@ class Alikes:
             return ()
         sound = self._sound(heard)
         found: dict[tuple[str, ...], float] = {}
-        known = heard in self._known
+        known = heard in self._real
         for word in self._same.get(sound, ()):
             if word != heard:
                 far = _apart(heard, word)

@@ -35,6 +35,7 @@ A file holds, all of them in the plain spelling people use:
 `contractions` pairs of regular expression and replacement that write out what is said short ("the
                sun's" -> "the sun is"), where a sentence means nothing as it stands
 `hesitations`  words that say nothing, wherever they stand ("um")
+`lookalikes`   words that are in no command but are like one that is: what was heard so was said so
 `dialogue`     how one goes on with what was said before; see `dialogue.DialogueWords`
 `depending`    patterns of words that mean something else at another time, place or point of a
                dialogue: a sentence with one is not remembered
@@ -92,6 +93,7 @@ _KEYS = frozenset(
         "noises",
         "contractions",
         "hesitations",
+        "lookalikes",
         "depending",
         "objecting",
         "dialogue",
@@ -150,6 +152,7 @@ class Language:
     noises: re.Pattern[str]
     contractions: tuple[tuple[re.Pattern[str], str], ...]
     hesitations: frozenset[str]
+    lookalikes: frozenset[str]
     depending: re.Pattern[str]
     """In a sentence without apostrophes, as `assistant.understand.words` has it."""
     objecting: re.Pattern[str]
@@ -251,6 +254,7 @@ def load_language(code: str) -> Language:
             rf"(?<![\w'])(?:{'|'.join(data['noises'])})(?![\w'])[,.]*", re.IGNORECASE
         ),
         hesitations=frozenset(data["hesitations"]),
+        lookalikes=frozenset(map(squeeze, data["lookalikes"])),
         depending=re.compile(rf"\b(?:{'|'.join(data['depending'])})\b"),
         objecting=re.compile(rf"(?:{'|'.join(data['objecting'])})(?!\w)"),
         dialogue=dialogue_words(data["dialogue"]),
