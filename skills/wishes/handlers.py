@@ -351,7 +351,8 @@ def _play(request: Request, action: str, params: Mapping[str, ParamValue] | None
         heard = tuple(d for d in found.devices if _is_heard(d))
         if len(heard) > 1:
             return _do(request, action, Found(heard, _which(heard)), params)
-    if not heard and "kind" in request.slots and len(found.devices) == 1:
+    appliance = str(request.slots.get("kind", "")).startswith("media_player.")  # and not "music"
+    if not heard and appliance and len(found.devices) == 1:
         heard = found.devices
     if heard:
         return _do(request, action, Found(heard), params)
