@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from assistant.home.action import Action
 from assistant.home.model import DeviceType
 from assistant.plan import Plan
 from assistant.skill import Request
@@ -36,8 +39,14 @@ def adjust_brightness(request: Request) -> Plan:
 
 
 def set_color(request: Request) -> Plan:
-    """ "Make the strip blue"."""
-    return act(request, "set_color", _LIGHT, {"color": request.slots["color"]})
+    """ "Make the strip blue", "make the strip blue at twenty percent"."""
+    plan = act(request, "set_color", _LIGHT, {"color": request.slots["color"]})
+    if "percent" not in request.slots or not plan.actions:
+        return plan
+    level = Action(
+        "set_brightness", plan.actions[0].devices, {"brightness": request.slots["percent"]}
+    )
+    return replace(plan, actions=(*plan.actions, level))
 
 
 def set_color_temp(request: Request) -> Plan:
