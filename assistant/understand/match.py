@@ -231,6 +231,8 @@ class Matcher:
             else:
                 _tell(asked, text, candidate, plan, "nothing to be done", Verdict.REJECTED)
         if not likely:
+            reason = "no command is near enough to it"
+            asked.note(Considered("loose", text, None, {}, reason, Verdict.REJECTED))
             return None
         first, best = likely[0]
         cost = first.cost
