@@ -139,7 +139,8 @@ def answer(
     if _consists_of(said, language.no) or said in language.dialogue.neither:
         return Plan(PlanKind.NOTHING, intent="no", skill="core", speech=Speech("core.cancelled"))
     if not pending.choices:
-        return pending.plan if _consists_of(said, language.yes) else None
+        agreed = _consists_of(said, language.yes) and not pending.plan.pin
+        return pending.plan if agreed else None
     choices = [home.devices[i] for i in pending.choices if i in home.devices]
     chosen = _chosen(said, choices, home, language)
     if not chosen:
