@@ -303,6 +303,8 @@ class Matcher:
         for reading in read(grammar.automaton, lattice, everything, numbers, limit):
             skill_name, _, intent = reading.accept.intent.partition(".")
             slots = _slots_of(reading, lattice, text)
+            if any(slots[slot.name] != slot.value for slot in reading.slots if not slot.free):
+                continue  # "in the study, turn on the lights in the kitchen" means neither
             key = (reading.accept.intent, tuple(sorted((k, str(v)) for k, v in slots.items())))
             free = [slot for slot in reading.slots if slot.free]
             rank = (
