@@ -131,7 +131,7 @@ class _Taking:
 
     def _going_on(self, before: _Done, part: str, recent: tuple[str, ...]) -> _Done | None:
         """What `part` is after `before`: the same command with one part of it exchanged."""
-        names = [action.name for action in before.plan.actions]
+        same = _does(before.plan)
         tried = itertools.islice(
             substitutions(before.text, part, self.language), _MOST_SUBSTITUTIONS
         )
@@ -139,7 +139,7 @@ class _Taking:
             plan = self._command(text, recent)
             if plan is None or plan.score < 1:
                 continue  # "play Simon and Garfunkel" is one command
-            if [a.name for a in plan.actions] == names and plan.actions != before.plan.actions:
+            if same & _does(plan) and plan.actions != before.plan.actions:
                 return _Done(text, plan)
         return None
 
@@ -161,10 +161,18 @@ class _Taking:
                     if plan is None or plan.score < 1:
                         break
                     done.append(_Done(text, plan))
-                names = {tuple(a.name for a in one.plan.actions) for one in done}
-                if len(done) == len(texts) and len(names) == 1:
+                if len(done) == len(texts) and frozenset.intersection(
+                    *(_does(d.plan) for d in done)
+                ):
                     return done
         return None
+
+
+def _does(plan: Plan) -> frozenset[object]:
+    """What `plan` does, by any of which it does the same as another: a sprinkler that is turned on
+    opens, and a lamp lights up.
+    """
+    return frozenset([tuple(action.name for action in plan.actions), plan.intent])
 
 
 def _devices(plan: Plan) -> tuple[str, ...]:
