@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from assistant.audio.echo import EchoCancelledSource
 from assistant.audio.endpoint import Completeness
@@ -24,6 +25,7 @@ from assistant.audio.speaker import Speaker as Loudspeaker
 from assistant.audio.vad import SileroVad
 from assistant.audio.wavsink import NullSink
 from assistant.config import (
+    HomeSettings,
     LlmServeSettings,
     LlmSettings,
     MqttSettings,
@@ -31,6 +33,7 @@ from assistant.config import (
     SourceSettings,
 )
 from assistant.errors import AssistantError, ConfigError, HomeError, MqttError, SkillError
+from assistant.home.almanac import Whereabouts
 from assistant.home.discovery.consumer import Discovery
 from assistant.home.executor import Executor
 from assistant.home.file import load_overrides
@@ -59,6 +62,8 @@ from assistant.turn.listener import Ears, Listener, Manners, Mouth
 from assistant.turn.remembering import Remembering
 from assistant.turn.reply import Replies
 from assistant.turn.respond import Responder, ways
+from assistant.turn.schedules import ACTIONS as SCHEDULE_ACTIONS
+from assistant.turn.schedules import Schedules
 from assistant.turn.thinker import Load, Thinker, planner_settings
 from assistant.turn.timers import ACTIONS as TIMER_ACTIONS
 from assistant.turn.timers import Timers
@@ -82,7 +87,7 @@ log = logging.getLogger(__name__)
 RETAINED_FILE = "retained.json"
 """In the data folder: what the embedded broker remembers."""
 STORE_FILE = "store.sqlite"
-"""In the data folder: timers and lists."""
+"""In the data folder: timers, what is scheduled, and lists."""
 
 VOCABULARY_DELAY = 0.5
 """Seconds in which changes of the home are gathered before the recogniser is told: a large home
@@ -136,7 +141,11 @@ async def open_home(
     except HomeError as error:
         raise ConfigError(f"[home] file: {error}") from error
     registry = Registry(
-        Home(language=settings.language, temperature_unit=settings.home.temperature_unit),
+        Home(
+            language=settings.language,
+            temperature_unit=settings.home.temperature_unit,
+            whereabouts=_whereabouts(settings.home),
+        ),
         overrides,
         exposure(settings.policy),
     )
@@ -156,6 +165,11 @@ async def open_home(
         running = tasks.create_task(connection.run(), name="mqtt")
         stack.callback(running.cancel)
         yield HomeLink(connection, registry, mqtt)
+
+
+def _whereabouts(settings: HomeSettings) -> Whereabouts:
+    zone = ZoneInfo(settings.time_zone) if settings.time_zone else None
+    return Whereabouts(zone, settings.latitude, settings.longitude)
 
 
 async def _local_broker(
@@ -204,6 +218,7 @@ class Mind:
     thinker: Thinker
     registry: Registry
     timers: Timers
+    schedules: Schedules
     announcer: Announcer
     custom: CustomSentences
 
@@ -285,7 +300,9 @@ def open_mind(
         store = stack.enter_context(closing(Store(folders.data / STORE_FILE)))
         timers = Timers(store, registry, settings.language)
         registry.add_performer(TIMER_ACTIONS, timers)
-        kept: list[Timers | Lists] = [timers]
+        schedules = Schedules(store, registry, settings.language)
+        registry.add_performer(SCHEDULE_ACTIONS, schedules)
+        kept: list[Timers | Schedules | Lists] = [timers, schedules]
         if "lists" in skills.skills:
             titles = {SHOPPING: "lists.name_shopping", TASKS: "lists.name_tasks"}
             language = settings.language
@@ -316,7 +333,9 @@ def open_mind(
         )
         announcer = Announcer(responder, replies, observe)
         registry.add_performer(("broadcast",), announcer)
-        yield Mind(responder, understanding, thinker, registry, timers, announcer, custom)
+        yield Mind(
+            responder, understanding, thinker, registry, timers, schedules, announcer, custom
+        )
 
 
 @contextmanager

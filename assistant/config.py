@@ -13,6 +13,7 @@ import tomllib
 from datetime import time
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     BaseModel,
@@ -51,6 +52,28 @@ class HomeSettings(Section):
     """A home file that overrides names, aliases, areas, floors, exposure and risk."""
     temperature_unit: Literal["°C", "°F"] = "°C"
     """Unit in which people here speak of temperatures."""
+    time_zone: str | None = None
+    """Time zone of what is scheduled, such as "Europe/Rome"; unset: the machine's."""
+    latitude: Annotated[float, Field(ge=-90, le=90)] | None = None
+    """Degrees north, such as 41.9: with the longitude, when the sun rises and sets is known."""
+    longitude: Annotated[float, Field(ge=-180, le=180)] | None = None
+    """Degrees east, such as 12.5; west is negative."""
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_a_time_zone(cls, zone: str | None) -> str | None:
+        try:
+            if zone is not None:
+                ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError('is no time zone known here; one is "Europe/Rome"') from error
+        return zone
+
+    @model_validator(mode="after")
+    def _is_one_place(self) -> HomeSettings:
+        if (self.latitude is None) != (self.longitude is None):
+            raise ValueError("needs both latitude and longitude; write both, or neither")
+        return self
 
 
 class MqttSettings(Section):

@@ -235,6 +235,8 @@ async def _serve_sources(
             tasks.create_task(_watchdog(_vitals(settings, link, shown)), name="watchdog"),
         ]
         background.append(tasks.create_task(mind.timers.run(mind.announcer.ring), name="timers"))
+        scheduled = mind.schedules.run(mind.announcer.remind)
+        background.append(tasks.create_task(scheduled, name="schedules"))
         background.append(tasks.create_task(mind.thinker.run(), name="language model"))
         watching = watch(mind.custom, mind.registry)
         background.append(tasks.create_task(watching, name="own sentences"))

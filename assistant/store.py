@@ -1,4 +1,4 @@
-"""What must survive a power cut, in one SQLite file: timers, commands for later, lists, the PIN."""
+"""What must survive a power cut, in one SQLite file: timers, what is scheduled, lists, the PIN."""
 
 from __future__ import annotations
 
@@ -39,6 +39,19 @@ create table pin (
   locked_until real not null default 0
 );
 """,
+    """
+create table schedule (
+  id integer primary key autoincrement,
+  occasion text not null,
+  next real not null,
+  command text not null,
+  message text not null,
+  does text not null,
+  approved text not null,
+  area text,
+  language text not null
+);
+""",
 )
 """What makes each version of the file of the one before it."""
 _VERSION: Final = len(_STEPS)
@@ -58,6 +71,25 @@ class StoredTimer:
     name: str | None = None
     area: str | None = None
     command: str | None = None
+    language: str = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSchedule:
+    """A command, or a message, for an occasion. `next`: when it comes, seconds since the epoch.
+
+    `occasion`, `does` and `approved`: see `assistant.home.occasion` and `assistant.home.scheduled`.
+    """
+
+    id: int
+    """0: not kept yet."""
+    occasion: str
+    next: float
+    command: str = ""
+    message: str = ""
+    does: str = "[]"
+    approved: str = ""
+    area: str | None = None
     language: str = "en"
 
 
@@ -149,6 +181,41 @@ class Store:
         """Forget a timer; one that is not there is no error."""
         with self._at_work() as database:
             database.execute("delete from timer where id = ?", (timer_id,))
+
+    def schedules(self) -> list[StoredSchedule]:
+        """All that is scheduled, the next to come first."""
+        with self._at_work() as database:
+            rows = database.execute(
+                "select id, occasion, next, command, message, does, approved, area, language "
+                "from schedule order by next, id"
+            )
+            return [StoredSchedule(*row) for row in rows]
+
+    def put_schedule(self, one: StoredSchedule) -> None:
+        """Keep `one`: in place of that with its id, or anew, under an id never given before."""
+        with self._at_work() as database:
+            database.execute(
+                "insert or replace into schedule "
+                "(id, occasion, next, command, message, does, approved, area, language) "
+                "values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    one.id or None,
+                    one.occasion,
+                    one.next,
+                    one.command,
+                    one.message,
+                    one.does,
+                    one.approved,
+                    one.area,
+                    one.language,
+                ),
+            )
+
+    def remove_schedule(self, schedule_id: int) -> bool:
+        """Forget what is scheduled under this id; returns whether there was anything."""
+        with self._at_work() as database:
+            gone = database.execute("delete from schedule where id = ?", (schedule_id,))
+            return gone.rowcount == 1
 
     def items(self, list_id: str) -> tuple[str, ...]:
         """The items of a list, in order."""

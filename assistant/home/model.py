@@ -11,6 +11,9 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from assistant.home.almanac import SOMEWHERE, Whereabouts
+from assistant.home.scheduled import Scheduled
+
 StateValue = bool | int | float | str | None | Sequence["StateValue"] | Mapping[str, "StateValue"]
 State = Mapping[str, StateValue]
 EMPTY_STATE: Final[State] = MappingProxyType({})
@@ -134,6 +137,9 @@ class Home:
     areas: tuple[Area, ...] = ()
     devices: Mapping[str, Device] = field(default_factory=dict)
     timers: tuple[Timer, ...] = ()
+    schedules: tuple[Scheduled, ...] = ()
+    """Commands and reminders that wait for their time, the next one first."""
+    whereabouts: Whereabouts = SOMEWHERE
     revision: int = 0
     """Counts changes of what the home consists of (not of states): caches key on it."""
 

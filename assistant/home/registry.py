@@ -17,6 +17,7 @@ from assistant.home.action import Action
 from assistant.home.file import Overrides, slug
 from assistant.home.model import Area, Device, Floor, Home, State, Timer
 from assistant.home.ports import Carrier, Performer
+from assistant.home.scheduled import Scheduled
 from assistant.home.vocabulary import VOCABULARY, ActionSpec, QuerySpec, Vocabulary
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class Registry:
         self._exposes = exposes
         self._entries: dict[str, _Entry] = {}
         self._timers: tuple[Timer, ...] = self._base.timers
+        self._schedules: tuple[Scheduled, ...] = self._base.schedules
         self._revision = self._base.revision
         self._online = True
         self._snapshot: Home | None = None
@@ -101,6 +103,11 @@ class Registry:
         self._timers = tuple(timers)
         self._snapshot = None
         self._tell(None)
+
+    def set_schedules(self, schedules: Iterable[Scheduled]) -> None:
+        """The commands and reminders that wait, as their keeper sees them."""
+        self._schedules = tuple(schedules)
+        self._snapshot = None
 
     def set_overrides(self, overrides: Overrides) -> None:
         """Use other overrides from now on (after the home file changed)."""
@@ -290,6 +297,7 @@ class Registry:
             areas=tuple(areas.values()),
             devices=MappingProxyType(devices),
             timers=self._timers,
+            schedules=self._schedules,
             revision=self._revision,
         )
 

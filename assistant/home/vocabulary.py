@@ -514,6 +514,8 @@ _SECONDS: Final = Param("seconds", ParamKind.NUMBER, "s", 1, 7 * 24 * 3600)
 _WHICH_TIMER: Final = (_text("timer", required=False), _text("name", required=False))
 """A timer is told by its id or by its name; with neither, it is the only one."""
 
+_SCHEDULE: Final = Param("schedule", ParamKind.NUMBER)
+
 ACTIONS: Final[tuple[ActionSpec, ...]] = (
     ActionSpec("turn_on", "turn on", _ON_OFF, _has("on_off"), starts=True, effect=_fixed(on=True)),
     ActionSpec("turn_off", "turn off", _ON_OFF, _has("on_off"), effect=_fixed(on=False)),
@@ -825,6 +827,27 @@ ACTIONS: Final[tuple[ActionSpec, ...]] = (
         params=(_SECONDS, _text("command"), _text("area", required=False)),
     ),
     ActionSpec("broadcast", "announce everywhere", params=(_text("message"),)),
+    # When something is to be done (`assistant.home.occasion`), and what it does (`.scheduled`).
+    ActionSpec(
+        "schedule",
+        "do something at a time",
+        params=(
+            _text("when"),
+            _text("command"),
+            _text("does"),
+            _text("approved", required=False),
+            _text("area", required=False),
+        ),
+    ),
+    ActionSpec(
+        "remind",
+        "remind of something at a time",
+        params=(_text("when"), _text("message"), _text("area", required=False)),
+    ),
+    ActionSpec("cancel_schedule", "cancel what is scheduled", params=(_SCHEDULE,)),
+    ActionSpec(
+        "skip_schedule", "leave out what is scheduled on a day", params=(_SCHEDULE, _text("day"))
+    ),
 )
 
 QUERIES: Final[tuple[QuerySpec, ...]] = (
@@ -834,6 +857,7 @@ QUERIES: Final[tuple[QuerySpec, ...]] = (
     QuerySpec("get_time", "say the time"),
     QuerySpec("get_date", "say the date"),
     QuerySpec("timer_status", "say how long a timer has left"),
+    QuerySpec("schedule_get", "say what is scheduled"),
     QuerySpec("list_get", "read out the list", _of(_T.TODO_LIST)),
 )
 

@@ -15,9 +15,11 @@ from assistant.plan import Speech, Utterance
 from assistant.turn.events import TurnEnded, Woken
 from assistant.turn.reply import Replies
 from assistant.turn.respond import Responder
+from assistant.turn.schedules import Come
 from assistant.turn.timers import Due
 from assistant.turn.trace import Observer
 from assistant.understand.conversation import Conversation
+from assistant.understand.later import Agreed
 
 log = logging.getLogger(__name__)
 
@@ -88,19 +90,39 @@ class Announcer:
             text = self._replies.word(
                 Speech("timers.missed", {"command": timer.command}), timer.language
             )
-        if not self.say(text, timer.area):
-            log.warning("nobody is there yet to say that a timer is up")
-            self._unsaid.append((text, timer.area))
+        self._say_soon(text, timer.area)
 
-    async def _carry_out(self, command: str, language: str, area: str | None) -> str:
+    async def remind(self, come: Come) -> None:
+        """The time of what is scheduled has come: do it, or say that it was missed."""
+        what = come.what
+        values = {"command": what.command, "message": what.message}
+        if what.command and come.in_time:
+            agreed = Agreed(what.does, what.approved)
+            text = await self._carry_out(what.command, what.language, what.area, agreed)
+        else:
+            key = "reminder" if what.message else "too_late"
+            key = key if come.in_time or not what.message else "late_reminder"
+            text = self._replies.word(Speech(f"schedule.{key}", values), what.language)
+        self._say_soon(text, what.area)
+
+    def _say_soon(self, text: str, area: str | None) -> None:
+        if not self.say(text, area):
+            log.warning("nobody is there yet to say what is due")
+            self._unsaid.append((text, area))
+
+    async def _carry_out(
+        self, command: str, language: str, area: str | None, agreed: Agreed | None = None
+    ) -> str:
         turn = secrets.token_hex(4)
         utterance = Utterance(command, language, area, source=SOURCE, spoken_at=time.time())
         self._observe(Woken(turn, SOURCE, time.monotonic(), None))
         try:
             # A conversation of its own: nobody is there to answer a question.
             response = await self._responder.respond(
-                utterance, Conversation(), turn=turn, observe=self._observe
+                utterance, Conversation(), turn=turn, observe=self._observe, agreed=agreed
             )
         finally:
             self._observe(TurnEnded(turn, SOURCE, time.monotonic()))
+        if response.asks and agreed is not None:
+            return self._replies.word(Speech("schedule.not_done", {"command": command}), language)
         return response.reply

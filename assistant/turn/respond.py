@@ -28,6 +28,7 @@ from assistant.turn.trace import Observer
 from assistant.understand.conversation import Conversation, Deed, Pending, answer
 from assistant.understand.explain import Considered, Note, Verdict, ignore
 from assistant.understand.language import load_language
+from assistant.understand.later import Agreed
 from assistant.understand.pin import HIDDEN, confides, keyed, refused
 from assistant.understand.planner import (
     Acting,
@@ -113,6 +114,7 @@ class _Turn:
     reply: Reply
     interrupted: asyncio.Event
     note: Note
+    agreed: Agreed | None
 
     def considered(self, stage: str, reason: str, plan: Plan | None = None) -> None:
         """Note what came of a stage: taken where it has a plan that is for something."""
@@ -195,12 +197,13 @@ class Responder:
         speak: Speak = lambda _: None,
         interrupted: asyncio.Event | None = None,
         note: Note = ignore,
+        agreed: Agreed | None = None,
     ) -> Response:
         """One turn of `conversation`. Tells `observe` of Planned, each Carried, and Replied.
 
         `speak` is given the reply piece by piece, as it becomes known. Once `interrupted` is set
         the model writes no more; what has been begun is carried out all the same. `note` is told
-        how the plan came about.
+        how the plan came about. What was `agreed` to beforehand is not asked about again.
         """
         self._refresh()
         said = utterance
@@ -215,6 +218,7 @@ class Responder:
             Reply(speak),
             interrupted or asyncio.Event(),
             note,
+            agreed,
         )
         now = self._clock()
         plan: Plan | None
@@ -383,6 +387,8 @@ class Responder:
         wanted = plan
         if not confirmed:
             plan = self._policy.check(plan, here.home)
+            if here.agreed is not None and here.agreed.settles(plan):
+                plan = replace(wanted, actions=plan.actions, besides=plan.besides)
             if wanted.kind is PlanKind.ACT:
                 here.considered("policy", _ruled(wanted, plan), plan)
         understood = here.stage("understand", began)

@@ -7,6 +7,7 @@ carried out late: what was meant for ten minutes ago is announced, not done.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import time
 import uuid
@@ -14,11 +15,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from assistant.errors import AssistantError, SkillError
+from assistant.errors import SkillError
 from assistant.home.action import Action
 from assistant.home.model import Timer
 from assistant.home.registry import Registry
 from assistant.store import Store, StoredTimer
+from assistant.turn.lookout import keep_looking
 
 _log = logging.getLogger(__name__)
 
@@ -92,21 +94,8 @@ class Timers:
         raises is logged, and the next timers go on. While the store fails (a full disk), which is
         logged once, it is tried again.
         """
-        failing = False
-        while True:
-            self._changed.clear()
-            try:
-                wait = await self._ring_due(announce)
-                failing = False
-            except AssistantError as error:
-                if not failing:
-                    _log.error("no timer can ring: %s", error)
-                failing, wait = True, _LONGEST_SLEEP
-            try:
-                async with asyncio.timeout(wait):
-                    await self._changed.wait()
-            except TimeoutError:
-                continue
+        look = functools.partial(self._ring_due, announce)
+        await keep_looking(look, self._changed, _LONGEST_SLEEP, "no timer can ring")
 
     async def _ring_due(self, announce: Callable[[Due], Awaitable[None]]) -> float:
         """Announce what is due; the seconds until it is time to look again."""
@@ -122,7 +111,7 @@ class Timers:
                 _log.exception("timer %s could not be announced", timer.id)
         if due:
             return 0.0
-        return min([_LONGEST_SLEEP, *(ends - now for _, ends in running)])
+        return min((ends - now for _, ends in running), default=_LONGEST_SLEEP)
 
     def _start(self, action: Action) -> None:
         seconds = float(str(action.params["seconds"]))

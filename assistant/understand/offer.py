@@ -19,6 +19,8 @@ from assistant.understand.handles import Handles
 
 STARTED_HERE: Final = frozenset({"start_timer", "delay"})
 """Actions whose `area` is where they were asked for: the planner knows it, the model need not."""
+_OF_SENTENCES: Final = frozenset({"schedule", "remind", "cancel_schedule", "skip_schedule"})
+"""Actions that the sentences alone ask for: a model is too easily wrong about times."""
 
 _MOST_VALUES: Final = 401
 _LONGEST_TEXT: Final = 80
@@ -105,7 +107,7 @@ def offers_alone(
 ) -> Iterator[tuple[ActionSpec, Slots]]:
     """What can be done that concerns no device."""
     for spec in vocabulary.actions.values():
-        if spec.types or spec.name in never:
+        if spec.types or spec.name in never or spec.name in _OF_SENTENCES:
             continue
         slots = _slots(spec, None, home, handles, vocabulary)
         if slots is not None:

@@ -14,6 +14,7 @@ from assistant.home.action import Action
 from assistant.home.model import Device, Home, Risk
 from assistant.home.vocabulary import VOCABULARY, ActionError, Vocabulary
 from assistant.plan import Plan, PlanKind, Speech
+from assistant.understand.later import checked_for_later
 from assistant.understand.pin import PinLock, locked_out, refused
 from assistant.understand.quiet import QuietHours
 from assistant.understand.rules import rules
@@ -75,13 +76,23 @@ class Policy:
         Devices that are hidden or never to be touched are taken out of a group; a plan that has
         nothing else left is refused. What was left out of a plan of several actions is told in
         `besides`. A plan that actuates nothing comes back as it is, unless what it answers is
-        refused. `by_model`: a language model made it, which has limits of its own.
+        refused. `by_model`: a language model made it, which has limits of its own. What a plan will
+        do later (`schedule`) is checked as of then, and asked about now.
         """
+        now = self._clock()
+
+        def check_at(later: Plan, moment: datetime) -> Plan:
+            return self._check(later, home, by_model, moment)
+
+        checked = self._check(plan, home, by_model, now)
+        return checked_for_later(checked, home, now.timestamp(), check_at)
+
+    def _check(self, plan: Plan, home: Home, by_model: bool, now: datetime) -> Plan:
         if plan.kind is PlanKind.ANSWER and self._is_refused(plan, home):
             return _refusal(plan, Speech("core.not_allowed"))
         if plan.kind is not PlanKind.ACT:
             return plan
-        sifted = self._sift(plan.actions, home, by_model)
+        sifted = self._sift(plan.actions, home, by_model, now)
         dropped = [self._why_not(judged, action) for judged, action in sifted.dropped.items()]
         if not sifted.allowed:
             return _refusal(plan, dropped[0] if dropped else Speech("core.not_allowed"))
@@ -102,11 +113,13 @@ class Policy:
             return _question(plan, self._why_asked(judged, action))
         return plan
 
-    def _sift(self, actions: Iterable[Action], home: Home, by_model: bool) -> _Sifted:
+    def _sift(
+        self, actions: Iterable[Action], home: Home, by_model: bool, now: datetime
+    ) -> _Sifted:
         sifted = _Sifted()
         for action in actions:
             if not action.devices:
-                judged = self._judge(action, None, by_model)
+                judged = self._judge(action, None, by_model, now)
                 if judged.risk is Risk.FORBIDDEN:
                     sifted.dropped.setdefault(judged, action)
                     continue
@@ -122,7 +135,7 @@ class Policy:
                 if device is None or not device.exposed:
                     not_.setdefault(_Judgement(Risk.FORBIDDEN), [])
                     continue
-                judged = self._judge(action, device, by_model)
+                judged = self._judge(action, device, by_model, now)
                 if judged.risk is Risk.FORBIDDEN:
                     not_.setdefault(judged, []).append(device_id)
                     continue
@@ -138,7 +151,9 @@ class Policy:
                 sifted.asked.setdefault(judged, replace(action, devices=tuple(ids)))
         return sifted
 
-    def _judge(self, action: Action, device: Device | None, by_model: bool) -> _Judgement:
+    def _judge(
+        self, action: Action, device: Device | None, by_model: bool, now: datetime
+    ) -> _Judgement:
         """The gravest that nature, settings and the hour make of `action` on `device`."""
         nature = self._vocabulary.risk(device, action)
         if nature is Risk.FORBIDDEN:
@@ -147,7 +162,7 @@ class Policy:
         for name in self._comes_to(action, device):
             if _RANK[other := self._by_rules(name, device, Risk.SAFE, by_model)] > _RANK[risk]:
                 risk = other
-        by_hour = self._quiet.risk(action, device, self._clock())
+        by_hour = self._quiet.risk(action, device, now)
         if _RANK[by_hour] > _RANK[risk]:
             risk, quiet = by_hour, True
         return _Judgement(risk, quiet)
