@@ -33,17 +33,21 @@ def start(request: Request) -> Plan:
 
 
 def cancel(request: Request) -> Plan:
-    """ "Cancel the pizza timer". Of several, the one is asked for: what is gone is gone."""
-    timers = _meant(request)
-    if len(timers) > 1:
-        return Plan(PlanKind.ASK, speech=Speech("which", {"timers": _told(timers, request)}))
-    return _on_timer(request, "cancel_timer", timers)
+    """ "Cancel the pizza timer"."""
+    return _on_timer(request, "cancel_timer", _meant(request))
 
 
 def cancel_all(request: Request) -> Plan:
-    """ "Cancel all timers", "cancel all timers in the kitchen"."""
+    """ "Cancel all timers", "cancel all timers in the kitchen", "all but the pizza timer"."""
     if not request.home.timers:
         return refuse("none_running")
+    if "spared" in request.slots:
+        spared = request.slots["spared"]
+        gone = [t for t in request.home.timers if squeeze(t.name or "") != spared]
+        if not gone:
+            return refuse("no_such_timer")
+        actions = tuple(Action("cancel_timer", (), {"timer": timer.id}) for timer in gone)
+        return Plan(PlanKind.ACT, actions=actions, speech=Speech("cancel_all", {"but": spared}))
     place = place_name(request)
     params: dict[str, ParamValue] = {"area": place} if place else {}
     return _act("cancel_all_timers", params, Speech("cancel_all", {"place": place}))
@@ -104,10 +108,12 @@ def _act(action: str, params: Mapping[str, ParamValue], speech: Speech) -> Plan:
 
 
 def _on_timer(request: Request, action: str, timers: list[Timer], seconds: float = 0) -> Plan:
-    """Do `action` to the one of `timers` that rings first: a mistake there is easily undone."""
+    """Do `action` to the one of `timers`; of several, which one is asked."""
     if not timers:
         return refuse("no_such_timer" if request.home.timers else "none_running")
-    timer = min(timers, key=lambda t: (t.paused, t.remaining))
+    if len(timers) > 1:
+        return Plan(PlanKind.ASK, speech=Speech("which", {"timers": _told(timers, request)}))
+    (timer,) = timers
     params: dict[str, ParamValue] = {"timer": timer.id}
     if seconds:
         params["seconds"] = seconds
