@@ -64,6 +64,8 @@ def checked_for_later(plan: Plan, home: Home, now: float, check: Check) -> Plan:
         actions.append(action)
     if question is None:
         return plan
+    if question is plan:  # "which one?" stays one: no yes answers it
+        return replace(plan, actions=tuple(actions))
     return replace(
         plan,
         kind=PlanKind.ASK,
