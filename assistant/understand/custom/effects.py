@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -338,12 +339,16 @@ def _unfilled(compiled: Compiled, text: str, place: Place) -> Iterator[Problem]:
         yield compiled.file.located.problem(f"“{text}”: {fault}", *place)
 
 
-def _wording_faults(compiled: Compiled, text: str, place: Place) -> Iterator[Problem]:
+@functools.cache
+def _environment() -> ImmutableSandboxedEnvironment:
+    """One in which wordings can be read as `assistant.turn.reply` will."""
     environment = ImmutableSandboxedEnvironment()
-    environment.filters |= dict.fromkeys(
-        ("number", "listed", "either", "capitalise", "duration", "agree", "word", "one", "verb"),
-        str,
-    )
+    environment.filters |= dict.fromkeys(_FILTERS, str)
+    return environment
+
+
+def _wording_faults(compiled: Compiled, text: str, place: Place) -> Iterator[Problem]:
+    environment = _environment()
     try:
         used = meta.find_undeclared_variables(environment.parse(text))
         environment.from_string(text)
