@@ -31,7 +31,9 @@ from assistant.understand.target import WINDOW_COVERS, labels_of, refuse
 
 _LONGEST: Final = 14
 """Words of an utterance beyond which it says all it means."""
-_LONGEST_ITEM: Final = 3
+_LONGEST_ITEM: Final = 2
+_LONGEST_PLACE: Final = 4
+"""Words of a thing for a list, and of a place that there is not, with its preposition."""
 _MOST_SUBSTITUTIONS: Final = 60
 _MOST_CHOICES: Final = 5
 SURE_IN_PART: Final = 0.95
@@ -73,7 +75,7 @@ def go_on(asked: Asked, text: str, names: Names, read: Read, absent: Read) -> Pl
         plan = _Fragment(asked, sentence, old, names, read, absent, said, mark).plan()
     if plan is None:
         return None
-    plan = replace(_cautious(plan, context.plan, asked.home), score=plan.score * SURE_IN_PART)
+    plan = replace(_cautious(plan, context.plan, asked.home), score=min(plan.score, SURE_IN_PART))
     asked.note(Considered("follow-up", plan.sentence or text, plan))
     return plan
 
@@ -134,7 +136,8 @@ class _Fragment:
             return Plan(PlanKind.NOTHING, speech=Speech("core.cancelled"))
         if (plan := self._by_degrees()) is not None:
             return plan
-        if not (self.mark or self._speaks_of_ones() or self._was_asked()):
+        denied = self.asked.language.denying & set(squeeze(self.text).split())
+        if denied or not (self.mark or self._speaks_of_ones() or self._was_asked()):
             return None
         if self.mark and (plan := self.read(self.text)) is not None and _is_whole(plan):
             return replace(plan, sentence=self.text)
@@ -153,7 +156,13 @@ class _Fragment:
     def _speaks_of_ones(self) -> bool:
         ones = self.asked.language.dialogue.ones
         words = squeeze(self.text).split()
-        return len(words) > 1 and bool(ones & set(words))
+        return (len(words) > 1 and bool(ones & set(words))) or self._speaks_of_others()
+
+    def _speaks_of_others(self) -> bool:
+        language = self.asked.language
+        idle = language.articles | language.dangling | language.fillers | language.dialogue.ones
+        bare = [word for word in squeeze(self.text).split() if word not in idle]
+        return " ".join(bare) in language.dialogue.other
 
     def _by_degrees(self) -> Plan | None:
         """ "A bit more", "not that much", "again"."""
@@ -190,13 +199,17 @@ class _Fragment:
             yield from substitutions(self.sentence, part, language, append=append)
 
     def _variants(self) -> list[str]:
-        """The fragment, with each thing spoken of in the place of a "one"."""
+        """The fragment, with each thing spoken of in the place of a "one"; a place also without
+        what it is begun with.
+        """
         language = self.asked.language
         ones = language.dialogue.ones
         words = squeeze(self.text).split()
         if not ones & set(words):
-            return [self.text]
-        things = things_meant(self.asked)
+            bare = language.dialogue.placing.sub("", squeeze(self.text)).strip()
+            return [self.text] if self._place() is None else [self.text, bare]
+        idle = language.articles | language.dangling | language.dialogue.all | ones
+        things = things_meant(self.asked) if set(words) - idle else []
         return [" ".join(thing if w in ones else w for w in words) for thing in things]
 
     def _is_alike(self, new: Plan) -> bool:
@@ -305,12 +318,9 @@ class _Fragment:
 
     def _other(self) -> Plan | None:
         """ "The other one": called most alike, or in the same room."""
-        language, home = self.asked.language, self.asked.home
-        idle = language.articles | language.dangling | language.fillers | language.dialogue.ones
-        bare = [word for word in squeeze(self.text).split() if word not in idle]
-        if " ".join(bare) not in language.dialogue.other:
+        if not self._speaks_of_others():
             return None
-        candidates = self._candidates()
+        home, candidates = self.asked.home, self._candidates()
         rooms = {home.devices[i].area for i in _devices(self.old)}
         alike = self._alike_in_name(candidates) or candidates
         return self._done_to_one([d for d in alike if d.area in rooms] or alike)
@@ -361,10 +371,12 @@ class _Fragment:
         """Another thing for the list: only where it is marked as one, for it may be anything."""
         words = squeeze(self.text).split()
         done = {action.name for action in self.old.actions}
-        talk = self.asked.language.dialogue.tags & set(words)
-        if not (self.mark and done and done <= _FREE_TEXT) or talk or len(words) > _LONGEST_ITEM:
+        language = self.asked.language
+        bare = [w for w in words if w not in language.articles]
+        marked = self.mark and language.dialogue.listing.match(fold(self.asked.utterance.text))
+        talk = (language.dialogue.tags | language.hesitations) & set(words)
+        if not (marked and done and done <= _FREE_TEXT) or talk or len(bare) > _LONGEST_ITEM:
             return None
-        bare = [w for w in words if w not in self.asked.language.articles]
         for said in itertools.islice(self._sentences(), _MOST_SUBSTITUTIONS):
             plan = self.read(said)
             if plan is None or plan.kind is not PlanKind.ACT:
@@ -378,9 +390,13 @@ class _Fragment:
 
     def _refused(self) -> Plan | None:
         """The refusal of a place that there is not."""
-        words = squeeze(self.text).split()
-        talk = self.asked.language.dialogue.tags & set(words)
-        if not self.mark or talk or len(words) > 4 or not all(map(str.isalpha, words)):
+        language, words = self.asked.language, squeeze(self.text).split()
+        talk = language.dialogue.tags & set(words)
+        like_a_place = language.dialogue.placing.match(squeeze(self.text))
+        before = f" {squeeze(self.sentence)} "
+        if not (self.mark and like_a_place) or talk or len(words) > _LONGEST_PLACE:
+            return None
+        if not any(f" {name} " in before for name in self._places()):
             return None
         for said in itertools.islice(self._sentences(), 20):
             plan = self.absent(said)

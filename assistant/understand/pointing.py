@@ -50,7 +50,7 @@ def pointing_back(asked: Asked, said: Sequence[str], read: Read) -> Plan | None:
             continue
         if variant.named:
             plan = _about(plan, variant, recent, read)
-            if variant.framed and asked.context.plan and _is_same(plan, asked.context.plan):
+            if variant.framed and _is_same(plan, asked.context.plan):
                 continue  # it tells nothing new: perhaps a place, or talk
         elif variant.timer is not None:
             plan = _on_timer(plan, variant.timer)
@@ -65,7 +65,7 @@ def pointing_back(asked: Asked, said: Sequence[str], read: Read) -> Plan | None:
 
 
 def of_several(context: Context, text: str, language: Language) -> Context:
-    """`context`; where `text` speaks of several things ("both"), they are those of several turns."""
+    """`context`; where `text` speaks of several things ("both"), those of several turns."""
     spoken = parted(" ".join(fold(text).split()), language)
     if len(context.together) > 1 and language.dialogue.several.search(spoken):
         return replace(context, recent=context.together)
@@ -128,10 +128,11 @@ def _variants(asked: Asked, said: Sequence[str], recent: Sequence[Device]) -> It
         every = f" {words.conjunction} ".join(squeeze(device.name) for device in recent)
         yield from (_Variant(text, tuple(recent)) for text in _named(forms, every, language))
     before = asked.context.text
+    asks = mood(said[-1], language) is Mood.QUESTION
     yield from (
         _Variant(text, (recent[0],), framed=True)
         for form in forms
-        if _leaves_out(form, language)
+        if _leaves_out(form, language, asks) and squeeze(said[0]) not in words.tags
         for text in (f"{before} {form}", *(f.format(said=form, name=one) for f in words.frames))
     )
 
@@ -143,11 +144,11 @@ def _named(forms: Sequence[str], name: str, language: Language) -> Iterator[str]
             yield called
 
 
-def _leaves_out(form: str, language: Language) -> bool:
-    """Whether `form` may be a command without what it is about, and is not mere talk."""
+def _leaves_out(form: str, language: Language, asks: bool) -> bool:
+    """Whether `form` may be a sentence without what it is about, and is not mere talk."""
     words = form.split()
     dialogue = language.dialogue
-    talk = dialogue.tags | language.yes | language.no | dialogue.again
+    talk = language.yes | dialogue.again | (frozenset() if asks else dialogue.tags)
     told = [word for word in words if word not in language.numbers.vocabulary]
     # A number alone answers something else; a figure may be a PIN.
     return (
@@ -161,12 +162,11 @@ def _forms(asked: Asked, said: Sequence[str], recent: Sequence[Device]) -> list[
     """The sentence in other words, of which each points back by a pronoun alone, if at all."""
     language, words = asked.language, asked.language.dialogue
     forms: dict[str, None] = {}
-    idle = language.fillers | language.hesitations
     for text in said:
         folded, _ = without_politeness(fold(text), language)
         each = folded.split()
         forms[" ".join(each)] = None
-        forms[" ".join(each[1:] if each[1:] and each[0] in idle else each)] = None
+        forms[" ".join(each[1:] if each[1:] and each[0] in words.only else each)] = None
     for form in tuple(forms):
         forms[parted(form, language)] = None
     for form in tuple(forms):
@@ -205,7 +205,7 @@ def _about(plan: Plan, variant: _Variant, recent: Sequence[Device], read: Read) 
         everything = about == {device.id for device in recent}
         return plan if plan.kind is PlanKind.ACT and everything else _UNKNOWN
     device = named[0]
-    if variant.framed and plan.score < 1:
+    if variant.framed and plan.score < 1 and not action.name.startswith("list_"):
         return _UNKNOWN
     called = squeeze(device.name)
     # "Add it to the list" does not put the list on itself.
@@ -224,8 +224,12 @@ def _about(plan: Plan, variant: _Variant, recent: Sequence[Device], read: Read) 
     )
 
 
-def _is_same(one: Plan, other: Plan) -> bool:
-    """Whether two plans do the same to the same devices, or one of them does nothing."""
+def _is_same(one: Plan, other: Plan | None) -> bool:
+    """Whether `one` does nothing that `other` does not, and answers nothing else."""
+    if other is None:
+        return False
+    if one.kind is PlanKind.ANSWER:
+        return (one.devices, one.speech) == (other.devices, other.speech)
     done = [
         {(a.name, d, repr(a.params)) for a in p.actions for d in a.devices} for p in (one, other)
     ]

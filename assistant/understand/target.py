@@ -99,6 +99,8 @@ def find(
     if not many and not any(slots.get(slot) for slot in _TARGETS):
         # "A bit brighter": what was spoken of last.
         meant = tuple(d for d in candidates if d.id in request.recent and fits(d))
+        if meant and prefer is not None:
+            meant = tuple(d for d in meant if prefer(d))
         if meant:
             return Found(meant)
     areas = place_of(request)
@@ -125,7 +127,8 @@ def find(
     candidates = [d for d in candidates if fits(d)]
     if not candidates:
         return Found(problem=refuse("core.cannot", kind=kind or str(wanted[0]), place=""))
-    if slots.get("everywhere"):
+    # "The lights except in the bedroom" are all of the home, wherever they are spoken of.
+    if slots.get("everywhere") or any(f"except_{place}" in slots for place in ("area", "floor")):
         return Found(tuple(candidates))
     here = [d for d in candidates if d.area is not None and d.area == request.utterance.area]
     if here:

@@ -152,6 +152,8 @@ class TemplateUnderstanding:
         plan = go_on(asked, text, names, read, absent)
         if dismissed and (plan is None or plan.kind is not PlanKind.ACT):
             return alone
+        if alone is not None and alone.kind is PlanKind.ASK and _refuses(plan):
+            return alone
         return plan or alone
 
     def _closer(self, asked: Asked, text: str) -> Plan | None:
@@ -230,6 +232,10 @@ def _reject(asked: Asked, stage: str, text: str, reason: str, plan: Plan | None 
 def _asks(text: str, language: Language) -> bool:
     folded, start = without_politeness(fold(text), language)
     return is_question(text, folded, start, language)
+
+
+def _refuses(plan: Plan | None) -> bool:
+    return plan is not None and plan.kind is PlanKind.REFUSE
 
 
 def _not_understood(text: str) -> Plan:

@@ -31,6 +31,9 @@ _KEYS: Final = frozenset(
         "neither",
         "ordinals",
         "tags",
+        "listing",
+        "placing",
+        "only",
         "several",
         "together",
         "together_form",
@@ -75,6 +78,12 @@ class DialogueWords:
     """Place in a list of choices; -1: the last."""
     tags: frozenset[str]
     """Words of talk, which are no thing to put on a list ("and thanks")."""
+    listing: re.Pattern[str]
+    """Openers after which anything may be one more thing for a list."""
+    placing: re.Pattern[str]
+    """What a place is begun with."""
+    only: frozenset[str]
+    """Words before what leaves out what it is about ("only half way")."""
     several: re.Pattern[str]
     """Pronouns for several things."""
     together: re.Pattern[str]
@@ -114,6 +123,9 @@ def dialogue_words(data: Mapping[str, Any]) -> DialogueWords:
         neither=_phrases(data["neither"]),
         ordinals={squeeze(word): place for word, place in data["ordinals"].items()},
         tags=_phrases(data["tags"]),
+        listing=_opening(data["listing"]),
+        placing=_opening(data["placing"]),
+        only=_phrases(data["only"]),
         several=_within(data["several"]),
         together=_within(data["together"]),
         together_form=data["together_form"],
@@ -134,7 +146,7 @@ def _either(words: Iterable[str]) -> str:
 
 
 def _opening(words: Iterable[str]) -> re.Pattern[str]:
-    return re.compile(rf"\s*(?:{_either(words)})(?=\s)")
+    return re.compile(rf"\s*(?:{_either(words)})(?=\s|$)")
 
 
 def _ending(words: Iterable[str]) -> re.Pattern[str]:
