@@ -148,10 +148,10 @@ def _told(trial: Trial, home: Home, policy: Policy, replies: Replies) -> tuple[s
     deeds = "; ".join(deed(action, home) for action in plan.actions)
     if plan.kind is PlanKind.ACT:
         return f"→ {escape(deeds)}", ""
-    speech = plan.speech
-    words = replies.word(speech, language) if speech is not None else ""
     if plan.kind is PlanKind.ASK:
         return f"[yellow]asks first[/] → {escape(deeds)}", ""
+    speech = plan.speech
+    words = replies.word(speech, language) if speech is not None else ""
     if plan.kind is PlanKind.REFUSE:
         # What is missing has been complained of already, where it is named.
         own = speech is not None and speech.key in ("core.custom_unclear", "core.custom_lacks")

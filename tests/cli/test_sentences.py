@@ -21,14 +21,14 @@ def folder(tmp_path: Path) -> Path:
 def test_what_each_sentence_would_do_is_told(quickly: Quickly, folder: Path) -> None:
     (folder / "own.yaml").write_text(
         "intents:\n"
-        "  Movie: {data: [{sentences: [movie night]}], run: dim the lights in the lounge}\n"
+        "  Movie: {data: [{sentences: [movie night]}], run: turn on the lights in the lounge}\n"
         "  Sesame: {data: [{sentences: [open sesame]}], run: unlock the front door}\n"
         "  Hi: {data: [{sentences: [hi you]}], say: 'Hi, {{ 1 + 1 }}.'}\n"
         "  HassTurnOn: {data: [{sentences: ['engage {name}'], requires_context: {domain: fan}}]}\n"
     )
     out, err = quickly("sentences", "check", "--home", str(VILLA))
     assert err == ""
-    assert "“movie night”  → make brighter or dimmer Sofa Lamp, Ceiling Light" in out
+    assert "“movie night”  → turn on Sofa Lamp, Ceiling Light" in out
     assert "“open sesame”  asks first → unlock Front Door" in out
     assert "“hi you”  “Hi, 2.”" in out
     assert "“engage bedroom fan”  → turn on Bedroom Fan" in out
