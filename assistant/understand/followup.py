@@ -56,10 +56,13 @@ _STATE_KEYS: Final = {"temperature": "target_temperature"}
 """State keys of parameters, where they are not called the same."""
 
 
-def go_on(asked: Asked, text: str, names: Names, read: Read, absent: Read) -> Plan | None:
+def go_on(
+    asked: Asked, text: str, names: Names, read: Read, absent: Read, *, alone: bool
+) -> Plan | None:
     """The plan of `text` as it goes on with `asked.context`; None where it does not.
 
-    `absent` gives the refusal of a sentence about a place that there is not.
+    `absent` gives the refusal of a sentence about a place that there is not. `alone`: by itself
+    `text` is a sentence too, though perhaps not all is clear of it.
     """
     context, language = asked.context, asked.language
     if context.plan is None and not context.recent:
@@ -69,7 +72,7 @@ def go_on(asked: Asked, text: str, names: Names, read: Read, absent: Read) -> Pl
     forbids = mood(said or text, language) is Mood.FORBIDDING
     if len(text.split()) > _LONGEST or (forbids and squeeze(said) not in language.dialogue.less):
         return None
-    plan = pointing_back(asked, (text, said) if mark else (text,), read)
+    plan = pointing_back(asked, (text, said) if mark else (text,), read, alone=alone)
     if plan is None and context.plan is not None:
         sentence, old = parted(context.text, language), _without_take_back(context.plan)
         plan = _Fragment(asked, sentence, old, names, read, absent, said, mark).plan()

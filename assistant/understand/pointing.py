@@ -39,8 +39,13 @@ class _Variant:
     timer: Timer | None = None
 
 
-def pointing_back(asked: Asked, said: Sequence[str], read: Read) -> Plan | None:
-    """The plan of a sentence, given in the forms `said`, as it points to `asked.context`."""
+def pointing_back(
+    asked: Asked, said: Sequence[str], read: Read, *, alone: bool = False
+) -> Plan | None:
+    """The plan of a sentence, given in the forms `said`, as it points to `asked.context`.
+
+    `alone`: it is a sentence by itself, so that it leaves nothing out.
+    """
     recent = [asked.home.devices[i] for i in asked.context.recent if i in asked.home.devices]
     refused: Plan | None = None
     variants = _variants(asked, said, recent)
@@ -48,6 +53,8 @@ def pointing_back(asked: Asked, said: Sequence[str], read: Read) -> Plan | None:
         plan = read(variant.text)
         if plan is None:
             continue
+        if alone and variant.framed:
+            break
         if variant.named:
             plan = _about(plan, variant, recent, read)
             if variant.framed and _is_same(plan, asked.context.plan):

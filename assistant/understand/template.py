@@ -27,8 +27,8 @@ from assistant.understand.match import SETTLED, Asked
 from assistant.understand.mood import Mood, is_question, mood, without_politeness
 from assistant.understand.names import Names
 from assistant.understand.normal import fold, squeeze
-from assistant.understand.pointing import of_several
 from assistant.understand.own import OwnFirst
+from assistant.understand.pointing import of_several
 
 _LONGEST: Final = 400
 """Letters of an utterance beyond which it is no command: 16 s of speech are about 250."""
@@ -149,7 +149,8 @@ class TemplateUnderstanding:
             return self._matcher.in_no_place(asked, said)
 
         names = self._matcher.names(asked.home, asked.language)
-        plan = go_on(asked, text, names, read, absent)
+        known = alone is not None and not dismissed
+        plan = go_on(asked, text, names, read, absent, alone=known)
         if dismissed and (plan is None or plan.kind is not PlanKind.ACT):
             return alone
         if alone is not None and alone.kind is PlanKind.ASK and _refuses(plan):
