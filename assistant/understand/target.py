@@ -1,10 +1,10 @@
 """From "the kitchen lights" to devices: who is meant by the slots of a sentence.
 
 Slots that name a target: `name` (a device's name), `kind` (what sort of thing: "light",
-"cover.blind", with "+" for several), `area`, `floor`, `here`, `everywhere`, `all`, `it` and `other`
-(the things spoken of last, and what is beside them), and, for what is left out, `except_name`,
-`except_kind`, `except_area`, `except_floor` (a second and third exception end with _2 and _3).
-Skills' handlers call `act`; questions call `find`.
+"cover.blind", with "+" for several), `area`, `floor`, `here`, `there`, `everywhere`, `all`, `it`
+and `other` (the things spoken of last, and what is where and beside what they are), and, for what
+is left out, `except_name`, `except_kind`, `except_area`, `except_floor` (a second and third
+exception end with _2 and _3). Skills' handlers call `act`; questions call `find`.
 """
 
 from __future__ import annotations
@@ -63,6 +63,8 @@ def place_of(request: Request) -> frozenset[str] | None:
         areas = on_floor if areas is None else areas & on_floor
     if areas is None and slots.get("here") and request.utterance.area:
         areas = frozenset({request.utterance.area})
+    if areas is None and slots.get("there") and request.recent:
+        areas = frozenset(d.area for d in home.exposed() if d.id in request.recent and d.area)
     return areas
 
 

@@ -11,8 +11,8 @@ _CLIMATE = (DeviceType.CLIMATE,)
 
 
 def set_temperature(request: Request) -> Plan:
-    """ "Set the bedroom to 19 degrees"."""
-    params = {"temperature": request.slots["temperature"]}
+    """ "Set the bedroom to 19 degrees", "to 19 degrees and a half" (`and_half`)."""
+    params = {"temperature": request.slots["temperature"] + request.slots.get("and_half", 0)}
     return act(request, "set_temperature", _CLIMATE, params, many="kind" not in request.slots)
 
 

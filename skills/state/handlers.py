@@ -169,6 +169,9 @@ def ask_state(request: Request) -> Plan:
     devices = _meant(request)
     if code == "exists":
         return _answer(request, "count", devices, matching=devices, state=code)
+    if devices and all(d.type is DeviceType.LOCK for d in devices):
+        # Of a door that has but a lock, closed is as much as it can tell.
+        code = {"closed": "locked", "open": "unlocked"}.get(code, code)
     if code in _PLAIN and parse_kind(request.slots.get("kind", ""))[0] == "any":
         # A window is open; "is anything on?" does not ask for it.
         devices = [d for d in devices if d.device_class not in _CLASS_STATES or _has_plug(d)]

@@ -32,6 +32,11 @@ def start(request: Request) -> Plan:
     return _act("start_timer", params, Speech("start", values))
 
 
+def unset(request: Request) -> Plan:
+    """ "Set a timer": for how long, is asked."""
+    return Plan(PlanKind.ASK, speech=Speech("how_long"))
+
+
 def cancel(request: Request) -> Plan:
     """ "Cancel the pizza timer"."""
     return _on_timer(request, "cancel_timer", _meant(request))
