@@ -41,11 +41,17 @@ def take_apart(
 ) -> Plan | None:
     """The plan of all commands in `text`, in order; None unless every part of it is in one.
 
-    Parts that forbid ("but don't touch the fan") are left out beside others that order.
+    Parts that forbid ("but don't touch the fan") are left out beside others that order. What is
+    excepted at the end ("but not in the kitchen") is excepted from every command.
     """
     parts = parts_of(text, language)
     if not 2 <= len(parts) <= MOST_COMMANDS:
         return None
+    excepted = [match.start() for match in language.excepting.finditer(fold(text))]
+    if excepted:
+        plan = _with_exception(text, excepted[-1], language, command, recent)
+        if plan is not None or _begins_part(excepted[-1], parts):
+            return plan
     ordered = [part for part in parts if mood(part.text, language) is not Mood.FORBIDDING]
     if len(ordered) == 1 < len(parts):
         return command(ordered[0].text, recent)
@@ -58,6 +64,23 @@ def take_apart(
     return replace(
         plans[0], actions=actions, score=score, speech=Speech("core.done", {"parts": plans})
     )
+
+
+def _with_exception(
+    text: str, start: int, language: Language, command: Command, recent: tuple[str, ...]
+) -> Plan | None:
+    """The plan of the commands before `start`, each with the exception that begins there."""
+    exception = text[start:].strip(" ,")
+
+    def spare(part: str, devices: tuple[str, ...]) -> Plan | None:
+        return command(f"{part} {exception}", devices)
+
+    return take_apart(text[:start].strip(" ,"), language, spare, recent)
+
+
+def _begins_part(start: int, parts: Sequence[Part]) -> bool:
+    """Whether an exception at `start` is a part by itself, which must not be left out."""
+    return any(before.end <= start < part.start for before, part in itertools.pairwise(parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +172,8 @@ class _Taking:
         for own in range(1, min(_LONGEST_SHARED, len(first) - 1) + 1):
             for length in range(1, min(_LONGEST_SHARED, len(last) - 1) + 1):
                 before, after = first[:-own], last[length:]
+                if self.language.excepting.search(f" {fold(' '.join(last[:length]))} "):
+                    break  # "the TV except | in the bedroom"
                 middles = [
                     first[-own:],
                     *(part.text.split() for part in parts[1:-1]),

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from assistant.home.action import Action
 from assistant.home.model import DeviceType
-from assistant.plan import Plan
+from assistant.plan import Plan, PlanKind
 from assistant.skill import Request
 from assistant.understand.target import act, amount
 
@@ -34,8 +34,13 @@ def set_brightness(request: Request) -> Plan:
 
 
 def adjust_brightness(request: Request) -> Plan:
-    """ "A bit brighter", "dim the lights by twenty percent"."""
-    return act(request, "adjust_brightness", _LIGHT, amount(request))
+    """ "A bit brighter", "dim the lights by twenty percent": of several, those that are on."""
+    plan = act(request, "adjust_brightness", _LIGHT, amount(request))
+    if plan.kind is not PlanKind.ACT:
+        return plan
+    lights = plan.actions[0].devices
+    lit = tuple(i for i in lights if request.home.devices[i].state.get("on") is not False)
+    return replace(plan, actions=(replace(plan.actions[0], devices=lit or lights),))
 
 
 def set_color(request: Request) -> Plan:

@@ -28,6 +28,7 @@ A file holds, all of them in the plain spelling people use:
 `positions`    words in names that tell where of several alike a thing is -> the word that
                `position_forms` have it by
 `position_forms`  other ways to say such a name, with {name}, which is the rest, and {position}
+`excepting`    words before what is excepted from all the commands of a sentence ("except")
 `fronting`     first words of what may be said before a command instead of after it ("in")
 `joining`      words between two commands in one sentence
 `correcting`   words by which a speaker takes back what was said before them
@@ -87,6 +88,7 @@ _KEYS = frozenset(
         "kind_forms",
         "positions",
         "position_forms",
+        "excepting",
         "fronting",
         "joining",
         "correcting",
@@ -144,6 +146,7 @@ class Language:
     kind_forms: tuple[str, ...]
     positions: Mapping[str, str]
     position_forms: tuple[str, ...]
+    excepting: re.Pattern[str]
     fronting: frozenset[str]
     joining: re.Pattern[str]
     joints: frozenset[str]
@@ -245,6 +248,7 @@ def load_language(code: str) -> Language:
         kind_forms=tuple(data["kind_forms"]),
         positions=data["positions"],
         position_forms=tuple(data["position_forms"]),
+        excepting=re.compile(rf"\s+(?:{_either(data['excepting'])})(?=\s)"),
         fronting=frozenset(map(squeeze, data["fronting"])),
         joining=re.compile(rf"\s+(?:{_either(data['joining'])})\s+"),
         joints=frozenset(data["joining"]),
