@@ -36,7 +36,8 @@ A file holds, all of them in the plain spelling people use:
 `contractions` pairs of regular expression and replacement that write out what is said short ("the
                sun's" -> "the sun is"), where a sentence means nothing as it stands
 `hesitations`  words that say nothing, wherever they stand ("um")
-`lookalikes`   words that are in no command but are like one that is: what was heard so was said so
+`lookalikes`   words that are in no command but are like one that is, each a hassil alternative
+               ("(open|clos)ed"): what was heard so was said so
 `dialogue`     how one goes on with what was said before; see `dialogue.DialogueWords`
 `depending`    patterns of words that mean something else at another time, place or point of a
                dialogue: a sentence with one is not remembered
@@ -59,6 +60,8 @@ from importlib import resources
 from typing import Any
 
 import yaml
+from hassil.parse_expression import parse_sentence
+from hassil.sample import sample_expression
 
 from assistant.errors import SkillError
 from assistant.understand.language.dialogue import DialogueWords, dialogue_words
@@ -258,7 +261,7 @@ def load_language(code: str) -> Language:
             rf"(?<![\w'])(?:{'|'.join(data['noises'])})(?![\w'])[,.]*", re.IGNORECASE
         ),
         hesitations=frozenset(data["hesitations"]),
-        lookalikes=frozenset(map(squeeze, data["lookalikes"])),
+        lookalikes=frozenset(form for word in data["lookalikes"] for form in _forms(word)),
         depending=re.compile(rf"\b(?:{'|'.join(data['depending'])})\b"),
         objecting=re.compile(rf"(?:{'|'.join(data['objecting'])})(?!\w)"),
         dialogue=dialogue_words(data["dialogue"]),
@@ -267,6 +270,11 @@ def load_language(code: str) -> Language:
         lists=data["lists"],
         rules=data["rules"],
     )
+
+
+def _forms(template: str) -> set[str]:
+    """Every word that a template of one word stands for, folded."""
+    return set(map(squeeze, sample_expression(parse_sentence(template).expression)))
 
 
 def _either(phrases: list[str]) -> str:
