@@ -49,6 +49,8 @@ log = logging.getLogger(__name__)
 
 MOST_ALTERNATIVES = 3
 """Further readings of the recogniser that are tried where the first is not understood as it is."""
+_UNSETTLED: Final = frozenset({PlanKind.UNKNOWN, PlanKind.REFUSE})
+"""Plans beside which another reading is looked at: there is no brent door, but a front door."""
 AS_HEARD: Final = 0.9
 """Score of a plan for which every word was taken as it was heard."""
 NOT_ALLOWED: Final = Speech("core.not_allowed")
@@ -337,12 +339,16 @@ class Responder:
         utterance = here.utterance
         context = here.conversation.context(now, utterance.speaker)
         best = self._understanding.understand(utterance, here.home, context, here.note)
-        if best.kind is not PlanKind.UNKNOWN and best.score >= AS_HEARD:
+        if best.kind not in _UNSETTLED and best.score >= AS_HEARD:
             return best
         for text in utterance.alternatives[:MOST_ALTERNATIVES]:
             said = replace(utterance, text=text)
             other = self._understanding.understand(said, here.home, context, here.note)
-            if other.kind in (PlanKind.ACT, PlanKind.ANSWER) and other.score > best.score:
+            if other.kind is PlanKind.NOTHING:
+                return other  # what may have been forbidden is not done
+            if other.kind not in _UNSETTLED and (
+                best.kind in _UNSETTLED or other.score > best.score
+            ):
                 best = other
         return best
 

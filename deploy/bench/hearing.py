@@ -25,6 +25,8 @@ from assistant.plan import Plan, PlanKind, Utterance
 from assistant.skill import load_skills, skill_folders
 from assistant.understand.template import TemplateUnderstanding
 
+_UNSETTLED: Final = frozenset({PlanKind.UNKNOWN, PlanKind.REFUSE})
+_SURE: Final = 0.9
 OUTCOMES: Final = ("right", "lost", "asked", "wrong")
 _MOST_ALTERNATIVES: Final = 3
 
@@ -96,13 +98,16 @@ def report(console: Console, said: Sequence[Said], heard: Sequence[Heard], show:
 def _plan(
     understanding: TemplateUnderstanding, one: Heard, readings: Sequence[str], home: Home
 ) -> Plan:
-    """As a turn does it: the first reading, or else what another makes a command or an answer."""
+    """As a turn does it: the first reading, or else another that is more than a refusal."""
     best: Plan | None = None
     for text in readings[: 1 + _MOST_ALTERNATIVES]:
         plan = understanding.understand(Utterance(text, "en", one.area), home)
-        best = best or plan
-        if plan.kind in (PlanKind.ACT, PlanKind.ANSWER) or best.kind is not PlanKind.UNKNOWN:
-            return plan
+        if best is None or (plan.kind not in _UNSETTLED and best.kind in _UNSETTLED):
+            best = plan
+        elif plan.kind not in _UNSETTLED and plan.score > best.score:
+            best = plan
+        if best.kind is PlanKind.NOTHING or (best.kind not in _UNSETTLED and best.score >= _SURE):
+            return best
     return best or Plan(PlanKind.UNKNOWN)
 
 
