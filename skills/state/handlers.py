@@ -506,8 +506,9 @@ def _meant(request: Request) -> list[Device]:
         named = exact or named
         if "kind" in request.slots:
             named = of_kind(named, parse_kind(request.slots["kind"])[0])
-        inside = [d for d in named if areas is not None and d.area in areas]
-        return inside or named
+        if areas is None:
+            return named
+        return [d for d in named if d.area in areas] or [d for d in named if d.area is None]
     kind, _ = parse_kind(request.slots.get("kind", "any"))
     if kind.startswith("cover.") and kind.partition(".")[2] in ("door", "window"):
         kind = "opening." + kind.partition(".")[2]
