@@ -69,7 +69,7 @@ def loosely(words: Sequence[Word], alikes: Alikes, fillers: frozenset[str]) -> L
             edges[i].append(Edge(i + 1, None, FILLER))
         said = [(others, cost, i + 1) for others, cost in alikes.of(text)]
         if i + 1 < len(texts):
-            joined = alikes.joined(text + texts[i + 1])
+            joined = alikes.joined(text, texts[i + 1])
             said += [(others, cost, i + 2) for others, cost in joined]
         for others, cost, end in said:
             node = i

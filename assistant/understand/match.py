@@ -281,7 +281,7 @@ class Matcher:
                 language.denying,
                 *(vocabulary(one.trie) for one in names.lists.values()),
             )
-            self._alikes[key] = Alikes(words, language.sound, language.lookalikes)
+            self._alikes[key] = Alikes(words, language.sound, language.lookalikes, language.blur)
             if len(self._alikes) > _HOMES_KEPT:
                 self._alikes.popitem(last=False)
         self._alikes.move_to_end(key)

@@ -2,7 +2,8 @@
 
 A language's own rules (`sounds`, in its data) spell a word as it sounds, roughly: those that are
 then the same are homophones. Others are as far apart as their letters, and their sounds, are
-(Levenshtein distance with transpositions, per letter of the longer one).
+(Levenshtein distance with transpositions, per letter of the longer one); half as far where only
+sounds differ that are often taken for one another ("disc", "desk"; the language's `blurs`).
 """
 
 from __future__ import annotations
@@ -26,6 +27,11 @@ _SHORT: Final = 2
 """Letters of a word that is only mistaken for those that sound the same."""
 _PIECE: Final = 2
 """Letters of the shortest word that may have run into another."""
+_BLURRED: Final = 4
+"""Sounds of the shortest word that is mistaken for one of the same blurred sound: of shorter ones,
+too many are."""
+_NEARLY_JOINED: Final = 0.2
+"""Distance up to which two words together are another word that was heard as two."""
 
 JOINED: Final = 0.15
 """Cost of taking two words for one, or one for two, spelt as they are."""
@@ -36,7 +42,8 @@ _HOMOPHONE, _HOMOPHONE_FAR = 0.35, 0.5
 class Alikes:
     """The words of a language and of a home, found by what is like them.
 
-    `sound` spells a word as it sounds (`Language.sound`).
+    `sound` spells a word as it sounds (`Language.sound`), `blur` makes of that what is left of it
+    in noise (`Language.blur`).
 
     Costs: about 0.2 for a word that nobody knows and that is nearly one of ours, 0.9 for the
     farthest that is taken; half a point and more for a word that is known itself. `others` are
@@ -48,6 +55,7 @@ class Alikes:
         words: Iterable[str],
         sound: Callable[[str], str],
         others: frozenset[str] = frozenset(),
+        blur: Callable[[str], str] = str,
     ) -> None:
         self._words = sorted({word for word in words if word.isalpha()})
         self._known = frozenset(self._words)
@@ -57,7 +65,14 @@ class Alikes:
         self._same: dict[str, list[str]] = defaultdict(list)
         for word, heard in zip(self._words, self._sounds, strict=True):
             self._same[heard].append(word)
+        self._blur = blur
+        self._blurs = [blur(heard) for heard in self._sounds]
+        self._blurred: dict[str, list[int]] = defaultdict(list)
+        for index, heard in enumerate(self._blurs):
+            if len(heard) >= _BLURRED:
+                self._blurred[heard].append(index)
         self.of = functools.lru_cache(maxsize=2048)(self._of)
+        self.joined = functools.lru_cache(maxsize=2048)(self._joined)
 
     def knows(self, word: str) -> bool:
         """Whether `word` is one of them, or a number or a sign."""
@@ -85,12 +100,39 @@ class Alikes:
                 self._near(heard, sound, found)
         return sorted(found.items(), key=lambda pair: pair[1])[:_MOST]
 
-    def joined(self, heard: str) -> Sequence[tuple[tuple[str, ...], float]]:
-        """What may have been said where two words were heard that together are `heard`."""
+    def _joined(self, left: str, right: str) -> Sequence[tuple[tuple[str, ...], float]]:
+        """What may have been said where the words `left` and `right` were heard."""
+        heard = left + right
         if heard in self._known:
             return [((heard,), JOINED)]
-        same = self._same.get(self._sound(heard), ()) if heard.isalpha() else ()
-        return [((w,), JOINED + _cost(0.0, _apart(heard, w))) for w in same]
+        if not heard.isalpha():
+            return ()
+        found: dict[tuple[str, ...], float] = {}
+        # "Hole way" sounds as its words do, not as "holeway" would.
+        for sound in {self._sound(heard), self._sound(left) + self._sound(right)}:
+            same = [(word, 0.0) for word in self._same.get(sound, ())]
+            if len(sound) >= _BLURRED:
+                blurred = self._blurred.get(self._blur(sound), ())
+                same += [(self._words[i], self._apart(sound, i)) for i in blurred]
+                near = process.extract(
+                    sound,
+                    self._sounds,
+                    scorer=OSA.normalized_distance,
+                    score_cutoff=_NEARLY_JOINED,
+                    limit=_MOST,
+                )
+                same += [(self._words[i], self._apart(sound, i)) for _, _, i in near]
+            for word, far in same:
+                if far <= _NEARLY_JOINED:
+                    cost = JOINED + _cost(far, _apart(heard, word))
+                    found[(word,)] = min(cost, found.get((word,), cost))
+        return sorted(found.items(), key=lambda pair: pair[1])[:_MOST]
+
+    def _apart(self, sound: str, index: int) -> float:
+        """How far `sound` is from that of the word at `index`."""
+        far = _apart(sound, self._sounds[index])
+        blurred = self._blur(sound)
+        return far / 2 if len(blurred) >= _BLURRED and blurred == self._blurs[index] else far
 
     def _split(self, heard: str, found: dict[tuple[str, ...], float]) -> None:
         for place in range(_PIECE, len(heard) - _PIECE + 1):
@@ -110,9 +152,10 @@ class Alikes:
                 limit=3 * _MOST,
             )
         }
+        near.update(self._blurred.get(self._blur(sound), ()))
         for index in near:
             word = self._words[index]
-            letters, sounds = _apart(heard, word), _apart(sound, self._sounds[index])
+            letters, sounds = _apart(heard, word), self._apart(sound, index)
             if _far(sounds, letters) <= _NEAR:
                 cost = _cost(sounds, letters)
                 found[(word,)] = min(cost, found.get((word,), cost))

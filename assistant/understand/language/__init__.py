@@ -12,6 +12,8 @@ A file holds, all of them in the plain spelling people use:
                `minus`: what precedes negative ones; `also`: further words for whole numbers
 `sounds`       pairs of regular expression and replacement that, one after the other, spell a folded
                word roughly as it sounds; capitals are sounds that no letter stands for
+`confused`     groups of small words that recognisers take for one another
+`blurs`        groups of sounds, as `sounds` spells them, that are often taken for one another
 `gender`       pairs of regular expression and form: the first that fits a folded name tells its
                form for `agreement` ("f": "Luce Cucina"); none fits: words stay as they are
 `agreement`    form -> pair of regular expression and replacement that put a word into it
@@ -78,6 +80,8 @@ _KEYS = frozenset(
         "plural",
         "numbers",
         "sounds",
+        "blurs",
+        "confused",
         "gender",
         "agreement",
         "several",
@@ -136,6 +140,10 @@ class Language:
     plural: tuple[tuple[re.Pattern[str], str], ...]
     numbers: NumberWords
     sounds: tuple[tuple[re.Pattern[str], str], ...]
+    blurs: Mapping[int, str]
+    """For str.translate: each sound -> the first of its group."""
+    confused: Mapping[str, tuple[str, ...]]
+    """Small words, and what they are taken for."""
     gender: tuple[tuple[re.Pattern[str], str], ...]
     agreement: Mapping[str, tuple[re.Pattern[str], str]]
     several: Mapping[str, str]
@@ -189,6 +197,10 @@ class Language:
             word = pattern.sub(sound, word)
         return word
 
+    def blur(self, sound: str) -> str:
+        """What is left of a `sound` where one is taken for another like it."""
+        return sound.translate(self.blurs)
+
     def agree(self, word: str, names: Sequence[str]) -> str:
         """`word` in the gender and number of `names`, as far as their spelling tells them."""
         forms = [self._form(name) for name in names]
@@ -240,6 +252,7 @@ def load_language(code: str) -> Language:
             form: (re.compile(pattern), other)
             for form, (pattern, other) in data["agreement"].items()
         },
+        blurs={ord(sound): group[0] for group in data["blurs"] for sound in group},
         several=data["several"],
         links=tuple(data["links"]),
         dangling=frozenset(data["dangling"]),
