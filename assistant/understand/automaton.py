@@ -38,6 +38,8 @@ ListKey = str | NumberRange
 START: Final = 0
 _MOST_VARIANTS: Final = 200
 """Spellings that a single word of a template may have ("timer[s]" has two)."""
+_FEW: Final = 3
+"""Words between two states that have an edge each; more are together on one."""
 _MOST_SUBSETS: Final = 50_000
 """Subsets that are kept; then they are worked out anew. Each takes about a kilobyte."""
 
@@ -66,14 +68,17 @@ class Subset:
 class Automaton:
     """Templates, added with `add`, then walked with `begin`, `after_word` and `open`.
 
-    The backward edges (`into_*`) tell which templates a walk came through.
+    Edges are words, or one of many words (`out_any`), or lists. The backward edges (`into_*`) tell
+    which templates a walk came through.
     """
 
     def __init__(self) -> None:
         self.out_words: list[dict[str, list[int]]] = [{}]
+        self.out_any: list[list[tuple[frozenset[str], int]]] = [[]]
         self.out_lists: list[list[tuple[ListKey, str, int]]] = [[]]
         self.out_free: list[list[int]] = [[]]
         self.into_words: list[dict[str, list[int]]] = [{}]
+        self.into_any: list[list[tuple[frozenset[str], int]]] = [[]]
         self.into_lists: list[list[tuple[ListKey, str, int]]] = [[]]
         self.into_free: list[list[int]] = [[]]
         self.accepts: dict[int, Accept] = {}
@@ -89,7 +94,8 @@ class Automaton:
     @property
     def vocabulary(self) -> frozenset[str]:
         """Every word that stands in a template itself."""
-        return frozenset(word for edges in self.out_words for word in edges)
+        words = {word for edges in self.out_words for word in edges}
+        return frozenset(words.union(*{some for edges in self.out_any for some, _ in edges}))
 
     def add(
         self,
@@ -126,8 +132,12 @@ class Automaton:
 
     def _lead(self, piece: _Piece, start: int, end: int) -> None:
         """Make `piece` lead from `start` to `end`."""
-        for word in piece.words:
-            self.word_edge(start, word, end)
+        if len(piece.words) > _FEW:
+            self.out_any[start].append((piece.any_word, end))
+            self.into_any[end].append((piece.any_word, start))
+        else:
+            for word in piece.words:
+                self.word_edge(start, word, end)
         for key, slot in piece.lists:
             self.list_edge(start, key, slot, end)
         for part in piece.parts:
@@ -146,6 +156,8 @@ class Automaton:
         """A new state without edges."""
         for edges in (self.out_words, self.into_words):
             edges.append({})
+        for any_of in (self.out_any, self.into_any):
+            any_of.append([])
         for listed in (self.out_lists, self.into_lists):
             listed.append([])
         for free in (self.out_free, self.into_free):
@@ -185,6 +197,8 @@ class Automaton:
             return subset.words[word]
         except KeyError:
             ends = {end for state in subset.states for end in self.out_words[state].get(word, ())}
+            any_of = itertools.chain.from_iterable(self.out_any[s] for s in subset.states)
+            ends.update(end for words, end in any_of if word in words)
             after = self._subset(ends) if ends else None
             if len(subset.words) < _MOST_SUBSETS:
                 subset.words[word] = after
@@ -233,6 +247,8 @@ class _Piece:
     lists: tuple[tuple[ListKey, str], ...] = ()
     parts: tuple[_Piece, ...] = ()
     either: bool = False
+    any_word: frozenset[str] = frozenset()
+    """The `words`, of which a template may have hundreds: all the forms of all its verbs."""
 
     @property
     def is_sequence(self) -> bool:
@@ -301,7 +317,7 @@ class _Pieces:
     def _made(self, **told: Any) -> _Piece:
         key = tuple((name, tuple(map(id, v)) if name == "parts" else v) for name, v in told.items())
         if key not in self._pieces:
-            self._pieces[key] = _Piece(**told)
+            self._pieces[key] = _Piece(**told, any_word=frozenset(told.get("words", ())))
         return self._pieces[key]
 
     def _parts(self, items: list[Expression]) -> list[Expression | frozenset[str]]:

@@ -211,7 +211,7 @@ class _Walk:
             if self._is_alive(node, before):
                 for way in self._back(node, before):
                     take(way, (), 0, 0.0)
-        by_word = automaton.into_words[state]
+        by_word, by_any = automaton.into_words[state], automaton.into_any[state]
         for start, word, cost in self._entering[node]:
             # What costs nothing is as it was heard.
             change = (start, node, word) if cost else None
@@ -220,7 +220,8 @@ class _Walk:
                     for way in self._back(start, state):
                         take(way, (), 0, cost, change)
                 continue
-            for before in by_word.get(word, ()):
+            before_word = [*by_word.get(word, ()), *(s for words, s in by_any if word in words)]
+            for before in before_word:
                 if self._is_alive(start, before):
                     for way in self._back(start, before):
                         take(way, (), 1, cost, change)
