@@ -40,6 +40,10 @@ _RANKS: Final = (
 )
 """What it is by which each part of a candidate's rank puts it behind another."""
 _PLACES: Final = ("area", "floor")
+FIRST: Final = "first"
+"""A slot of sentences whose handler decides before all others: "at seven" tells an hour, where
+what stands before it is a command by itself, rather than how bright a lamp is to be.
+"""
 _LONGEST_PLACE: Final = 3
 """Words of the name of a place that is not known."""
 SETTLED: Final = frozenset({PlanKind.ACT, PlanKind.ANSWER, PlanKind.CHAT, PlanKind.NOTHING})
@@ -146,7 +150,7 @@ class Matcher:
         names = self.names(asked.home, asked.language)
         found = self._candidates(asked, exactly(words), text, _with_timers(names, asked.home))
         fallback: tuple[Plan, _Candidate] | None = None
-        ranked = sorted(found, key=lambda c: c.rank)[:_MOST_CANDIDATES]
+        ranked = sorted(found, key=lambda c: (FIRST not in c.slots, c.rank))[:_MOST_CANDIDATES]
         for place, candidate in enumerate(ranked):
             if fallback is not None and candidate.free > fallback[1].free:
                 _tell_rest(asked, text, ranked[place:], fallback[1])
@@ -281,7 +285,9 @@ class Matcher:
                 language.denying,
                 *(vocabulary(one.trie) for one in names.lists.values()),
             )
-            self._alikes[key] = Alikes(words, language.sound, language.lookalikes, language.blur)
+            self._alikes[key] = Alikes(
+                words, language.sound, language.lookalikes, language.blur, language.confused
+            )
             if len(self._alikes) > _HOMES_KEPT:
                 self._alikes.popitem(last=False)
         self._alikes.move_to_end(key)

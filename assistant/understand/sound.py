@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from rapidfuzz import process
@@ -36,6 +37,8 @@ _NEARLY_JOINED: Final = 0.2
 JOINED: Final = 0.15
 """Cost of taking two words for one, or one for two, spelt as they are."""
 _UNKNOWN, _UNKNOWN_FAR = 0.2, 1.6
+_CONFUSED: Final = 0.45
+"""Cost of taking a small word for another that is taken for it ("in", "and")."""
 _HOMOPHONE, _HOMOPHONE_FAR = 0.35, 0.5
 
 
@@ -56,11 +59,13 @@ class Alikes:
         sound: Callable[[str], str],
         others: frozenset[str] = frozenset(),
         blur: Callable[[str], str] = str,
+        confused: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> None:
         self._words = sorted({word for word in words if word.isalpha()})
         self._known = frozenset(self._words)
         self._real = self._known | others
         self._sound = sound
+        self._confused = confused
         self._sounds = [sound(word) for word in self._words]
         self._same: dict[str, list[str]] = defaultdict(list)
         for word, heard in zip(self._words, self._sounds, strict=True):
@@ -94,6 +99,8 @@ class Alikes:
                 far = _apart(heard, word)
                 cost = _HOMOPHONE + _HOMOPHONE_FAR * far if known else _cost(0.0, far)
                 found[(word,)] = cost
+        for word in self._confused.get(heard, ()):
+            found.setdefault((word,), _CONFUSED)
         if not known:
             self._split(heard, found)
             if len(heard) > _SHORT:

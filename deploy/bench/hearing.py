@@ -99,16 +99,16 @@ def _plan(
     understanding: TemplateUnderstanding, one: Heard, readings: Sequence[str], home: Home
 ) -> Plan:
     """As a turn does it: the first reading, or else another that is more than a refusal."""
-    best: Plan | None = None
+    best = Plan(PlanKind.UNKNOWN, score=0.0)
     for text in readings[: 1 + _MOST_ALTERNATIVES]:
         plan = understanding.understand(Utterance(text, "en", one.area), home)
-        if best is None or (plan.kind not in _UNSETTLED and best.kind in _UNSETTLED):
-            best = plan
-        elif plan.kind not in _UNSETTLED and plan.score > best.score:
+        settled = plan.kind not in _UNSETTLED
+        first = best.kind in _UNSETTLED and (settled or plan.score > best.score)
+        if plan.kind is PlanKind.NOTHING or first or (settled and plan.score > best.score):
             best = plan
         if best.kind is PlanKind.NOTHING or (best.kind not in _UNSETTLED and best.score >= _SURE):
-            return best
-    return best or Plan(PlanKind.UNKNOWN)
+            break
+    return best
 
 
 def _outcome(plan: Plan, wanted: Plan) -> str:

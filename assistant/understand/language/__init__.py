@@ -246,13 +246,18 @@ def load_language(code: str) -> Language:
         articles=frozenset(data["articles"]),
         plural=tuple((re.compile(pattern), other) for pattern, other in data["plural"]),
         numbers=NumberWords(code, **data["numbers"]),
+        confused={
+            word: tuple(other for other in group if other != word)
+            for group in data["confused"]
+            for word in group
+        },
         sounds=tuple((re.compile(pattern), sound) for pattern, sound in data["sounds"]),
+        blurs={ord(sound): group[0] for group in data["blurs"] for sound in group},
         gender=tuple((re.compile(pattern), form) for pattern, form in data["gender"]),
         agreement={
             form: (re.compile(pattern), other)
             for form, (pattern, other) in data["agreement"].items()
         },
-        blurs={ord(sound): group[0] for group in data["blurs"] for sound in group},
         several=data["several"],
         links=tuple(data["links"]),
         dangling=frozenset(data["dangling"]),
