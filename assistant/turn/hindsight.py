@@ -126,13 +126,17 @@ def _together(actions: Iterable[Action]) -> tuple[Action, ...]:
 
 
 def _performed(action: Action, before: Home, home: Home) -> list[Action]:
-    """What undoes an action without a device: one on timers."""
+    """What undoes an action without a device: one on timers, or something scheduled."""
     here = {timer.id for timer in home.timers}
     known = {timer.id for timer in before.timers}
     match action.name:
         case "start_timer":
             started = [t for t in home.timers if t.id not in known]
             return [Action("cancel_timer", (), {"timer": t.id}) for t in started]
+        case "schedule" | "remind":
+            kept = {one.id for one in before.schedules}
+            new = [one.id for one in home.schedules if one.id not in kept]
+            return [Action("cancel_schedule", (), {"schedule": one}) for one in new]
         case "cancel_timer" | "cancel_all_timers":
             return [_again(t) for t in before.timers if t.id not in here]
         case "pause_timer" | "resume_timer" | "add_time" | "remove_time":

@@ -47,7 +47,11 @@ _RELATIVE: Final = {
     "set_volume": "adjust_volume",
 }
 _ABSOLUTE: Final = {by_degrees: absolute for absolute, by_degrees in _RELATIVE.items()}
-_TAKEN_BACK: Final = {"cancel_timer": "start_timer", "list_remove": "list_add"}
+_TAKEN_BACK: Final = {
+    "cancel_timer": {"start_timer"},
+    "list_remove": {"list_add"},
+    "cancel_schedule": {"schedule", "remind"},
+}
 """What is done before what, where the latter is said in the stead of something."""
 _BY_DEGREES: Final = frozenset({*_RELATIVE.values(), "adjust_color_temp"})
 _ALL_THE_WAY: Final = {"open": "up", "close": "down"}
@@ -187,13 +191,24 @@ class _Fragment:
         refused: Plan | None = None
         for said in itertools.islice(self._sentences(), _MOST_SUBSTITUTIONS):
             plan = self.read(said)
-            if plan is None or plan.score < 1 or not self._is_alike(plan):
+            if plan is None or not self._is_alike(plan):
+                continue
+            if plan.score < 1 and not self._is_for_another_time(plan):
                 continue
             if plan.kind is PlanKind.REFUSE:
                 refused = refused or replace(plan, sentence=said)
             elif self._is_in_place(plan):
                 return replace(plan, sentence=said)
         return refused if self._place() is None else None
+
+    def _is_for_another_time(self, new: Plan) -> bool:
+        """Whether `new` puts off to another time what was put off before, word for word."""
+        waiting = [
+            [(a.name, a.params.get("command"), a.params.get("message")) for a in plan.actions]
+            for plan in (self.old, new)
+        ]
+        later = _does(new) <= _TAKEN_BACK["cancel_schedule"]
+        return self.mark == "replacing" and later and waiting[0] == waiting[1]
 
     def _sentences(self) -> Iterator[str]:
         language = self.asked.language
@@ -418,6 +433,10 @@ class _Fragment:
             if action.name == "list_add" and plan.actions[0].devices == action.devices:
                 item = action.params["item"]
                 before.append(Action("list_remove", action.devices, {"item": item}))
+            if action.name in _TAKEN_BACK["cancel_schedule"]:
+                said = action.params.get("command", action.params.get("message"))
+                same = [s.id for s in self.asked.home.schedules if said in (s.command, s.message)]
+                before += [Action("cancel_schedule", (), {"schedule": i}) for i in same[-1:]]
         if not before:
             return plan
         # What is taken back has no words: the new one says it.
@@ -436,7 +455,7 @@ def _is_whole(plan: Plan) -> bool:
 def _without_take_back(plan: Plan) -> Plan:
     """`plan` without what made room for it."""
     names = {action.name for action in plan.actions}
-    idle = {before for before, after in _TAKEN_BACK.items() if {before, after} <= names}
+    idle = {before for before, after in _TAKEN_BACK.items() if before in names and after & names}
     return replace(plan, actions=tuple(a for a in plan.actions if a.name not in idle))
 
 

@@ -21,6 +21,8 @@ from assistant.skill import load_skills, skill_folders
 from assistant.store import Store
 from assistant.turn.reply import Replies
 from assistant.turn.respond import Responder, Response
+from assistant.turn.schedules import ACTIONS as SCHEDULING
+from assistant.turn.schedules import Schedules
 from assistant.turn.timers import ACTIONS, Timers
 from assistant.understand.conversation import Conversation
 from assistant.understand.pin import PinLock
@@ -81,17 +83,24 @@ class House:
         store = Store(None)
         timers = Timers(store, registry, clock=lambda: self.now)
         registry.add_performer(ACTIONS, timers)
+        schedules = Schedules(store, registry, clock=lambda: self.now)
+        registry.add_performer(SCHEDULING, schedules)
         registry.add_performer(["broadcast"], Announcer())
         pin = PinLock(store, clock=lambda: self.now)
         if script.pin:
             pin.set(script.pin)
+
+        def refresh() -> None:
+            timers.refresh()
+            schedules.refresh()
+
         self.responder = Responder(
             UNDERSTANDING,
             Policy(PolicySettings.model_validate(script.policy), pin=pin),
             Executor(registry, timeout=0.2),
             REPLIES,
             registry,
-            refresh=timers.refresh,
+            refresh=refresh,
             clock=lambda: self.now,
         )
         self.conversations: dict[str, Conversation] = {}
@@ -112,7 +121,7 @@ def did(response: Response) -> set[tuple[str, ...]]:
         (
             outcome.action.name,
             *([outcome.device] if outcome.device else []),
-            *(f"{k}={v}" for k, v in sorted(outcome.action.params.items()) if k != "timer"),
+            *(f"{k}={v}" for k, v in sorted(outcome.action.params.items()) if k not in LEFT_OUT),
         )
         for outcome in response.outcomes
     }
@@ -128,10 +137,12 @@ def wanted(lines: list[str]) -> set[tuple[str, ...]]:
     return each
 
 
+LEFT_OUT = {"timer", "schedule", "when", "does"}
+"""Parameters that are not written in the scripts: ids and what a sentence comes to."""
 KEYS = {"say", "does", "says", "asks", "at", "area", "by", "after"}
 
 
-@pytest.mark.parametrize("script", scripts(), ids=lambda s: f"{s.language}: {s.name}")
+@pytest.mark.parametrize("script", tuple(scripts()), ids=lambda s: f"{s.language}: {s.name}")
 async def test_dialogue(script: Script) -> None:
     house = House(script)
     for number, turn in enumerate(script.turns, 1):
