@@ -34,6 +34,12 @@ ANSWERS = [
     ("sta piovendo?", "Sì, pioggia."),
     ("cosa c'è nella lista della spesa?", "Lista della Spesa: latte e uova."),
     ("quanto manca al timer della pasta?", "Pasta: ancora 6 minuti e 20 secondi."),
+    ("fa più caldo dentro o fuori?", "Sì: 19,2 °C dentro e 7,5 °C fuori."),
+    ("ho chiuso a chiave la porta sul retro?", "No, Porta sul Retro: non chiusa a chiave."),
+    ("la lavatrice ha finito?", "No, Lavatrice: in funzione."),
+    ("quanto è luminosa la piantana?", "Lampada Divano: 50 per cento."),
+    ("a quanto è impostato il termostato del salotto?", "Termostato Salotto: 20 gradi."),
+    ("c'è qualcosa di acceso in salotto?", "Lampada Divano, Termostato Salotto e TV."),
 ]
 
 
