@@ -56,10 +56,15 @@ def _says(key: str, kind: PlanKind = PlanKind.ANSWER, **values: object) -> Plan:
     return Plan(kind, intent=key, skill=SKILL, speech=Speech(f"{SKILL}.{key}", values))
 
 
+def _words(said: Said) -> str:
+    """What was said, in full: "yes" is to a question, "and the hall" goes on with something."""
+    return (said.plan.sentence if said.plan is not None else "") or said.exchange.said
+
+
 def _recounted(done: Said | None) -> Plan:
     if done is None:
         return _says("nothing_done")
-    return _says("recount", said=done.exchange.said, reply=done.exchange.replied)
+    return _says("recount", said=_words(done), reply=done.exchange.replied)
 
 
 def _reason(last: Said | None) -> Plan:
@@ -67,7 +72,7 @@ def _reason(last: Said | None) -> Plan:
         return _says("nothing_said")
     kind = last.plan.kind if last.plan is not None else PlanKind.UNKNOWN
     key = "why_done" if kind is PlanKind.ACT else "why_said"
-    return _says(key, said=last.exchange.said, reply=last.exchange.replied)
+    return _says(key, said=_words(last), reply=last.exchange.replied)
 
 
 def _repeated(last: Said | None) -> Plan:

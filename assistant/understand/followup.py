@@ -82,7 +82,7 @@ def go_on(
         plan = _Fragment(asked, sentence, old, names, read, absent, said, mark).plan()
     if plan is None:
         return None
-    plan = replace(_cautious(plan, context.plan, asked.home), score=min(plan.score, SURE_IN_PART))
+    plan = replace(_cautious(plan, asked), score=min(plan.score, SURE_IN_PART))
     asked.note(Considered("follow-up", plan.sentence or text, plan))
     return plan
 
@@ -246,14 +246,14 @@ class _Fragment:
         if not wanted or wanted != done:
             return False
         if new.actions == old.actions:
-            return self._names_what(new)
+            return self._names_what(new, kinds=False)
         return self._names_what(new) or self._are_kin(_devices(new))
 
-    def _names_what(self, new: Plan) -> bool:
-        """Whether the fragment itself tells which devices or what kind of them are meant."""
+    def _names_what(self, new: Plan, *, kinds: bool = True) -> bool:
+        """Whether the fragment itself tells which devices, or what kind of them, are meant."""
         devices = [self.asked.home.devices[i] for i in _devices(new)]
         told = {w for d in devices for n in (d.name, *d.aliases) for w in squeeze(n).split()}
-        told |= kind_words(devices, self.asked.language)
+        told |= kind_words(devices, self.asked.language) if kinds else set()
         placed = {w for name in self._places() for w in name.split()}
         return bool(set(squeeze(self.text).split()) & (told - placed))
 
@@ -529,12 +529,14 @@ def _half(action: Action, home: Home) -> float | None:
     return None
 
 
-def _cautious(plan: Plan, old: Plan | None, home: Home) -> Plan:
+def _cautious(plan: Plan, asked: Asked) -> Plan:
     """`plan`, as a question where it would open another kind of thing than was spoken of."""
     if plan.kind is not PlanKind.ACT or plan.actions[0].name not in OPENING:
         return plan
     first = plan.actions[0]
-    before = [home.devices[i] for i in _devices(old) if i in home.devices] if old else []
+    home, old = asked.home, asked.context.plan
+    spoken_of = {*asked.context.recent, *(_devices(old) if old is not None else ())}
+    before = [home.devices[i] for i in spoken_of if i in home.devices]
     wanted = [home.devices[i] for i in first.devices]
     if all(any(_is_kin(device, other) for other in before) for device in wanted):
         return plan

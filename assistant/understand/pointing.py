@@ -47,6 +47,7 @@ def pointing_back(
     `alone`: it is a sentence by itself, so that it leaves nothing out.
     """
     recent = [asked.home.devices[i] for i in asked.context.recent if i in asked.home.devices]
+    replacing = asked.language.dialogue.replacing.match(fold(said[0]))
     refused: Plan | None = None
     variants = _variants(asked, said, recent)
     for variant in itertools.islice(variants, _MOST_VARIANTS):
@@ -61,6 +62,8 @@ def pointing_back(
                 continue  # it tells nothing new: perhaps a place, or talk
         elif variant.timer is not None:
             plan = _on_timer(plan, variant.timer)
+            if replacing and plan.intent == "add_time":
+                plan = _anew(plan, variant.timer)
         elif plan.score < 1:
             continue
         ordered = mood(said[-1], asked.language) is Mood.ORDER
@@ -267,6 +270,20 @@ def _on_timer(plan: Plan, timer: Timer) -> Plan:
         cancel = Action("cancel_timer", (), {"timer": timer.id})
         return replace(plan, kind=PlanKind.ACT, actions=(cancel,), speech=Speech("core.done"))
     return plan if plan.kind is PlanKind.ANSWER else _UNKNOWN
+
+
+def _anew(plan: Plan, timer: Timer) -> Plan:
+    """`timer` started anew with the time that `plan` would add ("make it 14 minutes")."""
+    params = {"seconds": plan.actions[0].params["seconds"]}
+    params |= {k: v for k, v in (("name", timer.name), ("area", timer.area)) if v}
+    start = Action("start_timer", (), params)
+    values = {"seconds": params["seconds"], "name": timer.name or ""}
+    return replace(
+        plan,
+        intent="start",
+        actions=(Action("cancel_timer", (), {"timer": timer.id}), start),
+        speech=Speech("timers.start", values),
+    )
 
 
 def _can(device: Device, action: str) -> bool:
