@@ -182,7 +182,12 @@ def ask_state(request: Request) -> Plan:
             if all(state_code(d) == "unknown" for d in devices):
                 return _answer(request, "unknown", devices, matching=[], state=code)
             return UNKNOWN
-        return UNKNOWN if not devices else refuse("nothing_like_it", state=code)
+        if devices:
+            return refuse("nothing_like_it", state=code)
+        kind, _ = parse_kind(request.slots.get("kind", ""))
+        if not kind or place_of(request) is None or not of_kind(request.home.exposed(), kind):
+            return UNKNOWN
+        return refuse("core.not_in_place", kind=kind, place=place_name(request))
     matching = [d for d in known if is_in(d, code)]
     if ask == "the":
         ask = "one" if len(known) == 1 else "all"
