@@ -48,6 +48,7 @@ def pointing_back(
     """
     recent = [asked.home.devices[i] for i in asked.context.recent if i in asked.home.devices]
     replacing = asked.language.dialogue.replacing.match(fold(said[0]))
+    of_ones = asked.language.dialogue.ones & set(squeeze(said[0]).split())
     refused: Plan | None = None
     variants = _variants(asked, said, recent)
     for variant in itertools.islice(variants, _MOST_VARIANTS):
@@ -64,7 +65,7 @@ def pointing_back(
             plan = _on_timer(plan, variant.timer)
             if replacing and plan.intent == "add_time":
                 plan = _anew(plan, variant.timer)
-        elif plan.score < 1:
+        elif plan.score < 1 or (of_ones and _is_same(plan, asked.context.plan)):
             continue
         ordered = mood(said[-1], asked.language) is Mood.ORDER
         if plan.kind is PlanKind.ANSWER or (plan.kind is PlanKind.ACT and ordered):
@@ -209,7 +210,7 @@ def _about(plan: Plan, variant: _Variant, recent: Sequence[Device], read: Read) 
         same = {i for action in plan.actions for i in action.devices} == ids
         return plan if same and plan.kind is PlanKind.ACT and plan.score == 1 else _UNKNOWN
     action = plan.actions[0]
-    if action.name == "delay":
+    if action.name in ("delay", "schedule"):
         inner = read(str(action.params["command"]))
         about = {i for a in inner.actions for i in a.devices} if inner is not None else set()
         everything = about == {device.id for device in recent}
