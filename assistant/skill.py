@@ -56,7 +56,10 @@ class Request:
     names: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     """What the slots `name`, `area` and `floor` stand for: slot -> value -> ids."""
     understand: Callable[[str], Plan] = lambda _: Plan(PlanKind.UNKNOWN)
-    """Understands a part of the sentence by itself: the command in "in ten minutes, ..."."""
+    """Understands a part of the sentence."""
+    alone: Callable[[str], Plan] = lambda _: Plan(PlanKind.UNKNOWN)
+    """The same, as if nothing had been said before: the command in "in ten minutes, ...", which is
+    to be understood when its time has come."""
     recent: tuple[str, ...] = ()
     """Ids of the devices of the last turn: what "it" may mean."""
     misheard: float = 0.0

@@ -4,8 +4,9 @@ Wordings are the skills' and live in their `replies/LANGUAGE.yaml`. A key is `SK
 are Jinja in a sandbox; beside Jinja's own they have these filters: `number` (20.0 -> 20),
 `duration` (seconds -> "1 hour and 5 minutes"),
 `listed` ("a, b and c"), `either` ("a, b or c"), `capitalise` (the first letter alone), `agree`
-(`'acceso' | agree(name)`: in the gender and number of a name, or of several) and, looked up as
-further keys, `word` (`word_CODE`), `one` (`one_KIND`) and `verb` (`verb_ACTION`).
+(`'acceso' | agree(name)`: in the gender and number of a name, or of several), `phrase` (values
+worded by a further key: `when | phrase('at')`) and, looked up as further keys, `word`
+(`word_CODE`), `one` (`one_KIND`) and `verb` (`verb_ACTION`).
 """
 
 from __future__ import annotations
@@ -190,6 +191,9 @@ class Replies:
             "capitalise": lambda text: str(text)[:1].upper() + str(text)[1:],
             "duration": lambda seconds: self._duration(seconds, language, joined("and")),
             "agree": agreeing,
+            "phrase": lambda values, key: self._render(
+                self._find(skill, key, language) or "", skill, language, values
+            ),
             "word": looked_up("word"),
             "one": looked_up("one"),
             "verb": looked_up("verb"),

@@ -89,7 +89,7 @@ def _fill(
         if key.parts > 1 and number < key.high:
             number += dice.randrange(key.parts) * (_MOST_TENTHS // key.parts) / _MOST_TENTHS
         number = int(number) if number == int(number) else number
-        return [str(number)], number
+        return [key.figures(number)], number
     if key == FREE:
         words = [dice.choice(free) for _ in range(dice.randint(1, 3))]
         return words, " ".join(words)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -13,9 +13,12 @@ from assistant.home.model import Home
 from assistant.home.occasion import occasion_from
 from assistant.home.scheduled import Approval, actions_from
 from assistant.plan import Plan, PlanKind
+from assistant.understand.normal import squeeze
 
 PUT_OFF: Final = frozenset({"delay", "schedule", "remind"})
 """Actions by which something else is done later: that can't be one of them."""
+_VERBATIM: Final = frozenset({"broadcast", "list_add", "list_complete", "list_remove"})
+"""Actions that may say when, of what they say or keep."""
 
 Check = Callable[[Plan, datetime], Plan]
 """What the policy makes of a plan that is carried out at a moment, in local time."""
@@ -82,3 +85,26 @@ def _moment(action: Action, home: Home, now: float) -> datetime:
     except HomeError:  # whoever performs it will say so
         coming = None
     return home.whereabouts.local(now if coming is None else coming)
+
+
+def is_for_later(command: str, plan: Plan, now_words: Iterable[str] | None = None) -> bool:
+    """Whether `command`, which makes `plan` now, can be done later in its place.
+
+    `now_words` are given where the time was said after the command, and say "now": the time may
+    then belong to a part of it only. That is the last of several commands ("turn it on, and off at
+    ten"), or what is to be said word for word ("announce that dinner is at seven").
+    """
+    if plan.kind is not PlanKind.ACT or PUT_OFF.intersection(a.name for a in plan.actions):
+        return False
+    if now_words is None:
+        return True
+    if plan.speech is not None and "parts" in plan.speech.values:
+        devices = [device for action in plan.actions for device in action.devices]
+        said = f" {squeeze(command)} "
+        if len(set(devices)) < len(devices) or any(f" {word} " in said for word in now_words):
+            return False
+    return not any(
+        isinstance(value, str) and action.name in _VERBATIM and command.endswith(value)
+        for action in plan.actions
+        for value in action.params.values()
+    )

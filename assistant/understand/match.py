@@ -79,7 +79,9 @@ class Asked:
     context: Context
     note: Note
     understand: Callable[[str], Plan]
-    """Understands a part of the sentence by itself, for handlers."""
+    """Understands a part of the sentence, for handlers."""
+    alone: Callable[[str], Plan]
+    """The same, as if nothing had been said before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,6 +343,7 @@ class Matcher:
             skill.options,
             names.ids,
             asked.understand,
+            asked.alone,
             asked.context.recent,
             candidate.cost,
         )
@@ -354,7 +357,7 @@ class Matcher:
         if speech_of is not None and "." not in speech_of.key:
             speech_of = replace(speech_of, key=f"{skill.name}.{speech_of.key}")
         score = plan.score * (1 - _PER_COST * candidate.cost)
-        if candidate.free[0]:
+        if candidate.free[0] and (candidate.cost or FIRST not in candidate.slots):
             score *= _WITH_FREE_TEXT
         # The user's own sentences do what a skill's intent does, and say whose it is.
         return replace(

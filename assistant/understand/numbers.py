@@ -20,6 +20,7 @@ from assistant.understand.lattice import Found, Lattice, Trie, put, vocabulary, 
 from assistant.understand.words import spoken
 
 _FIGURES: Final = re.compile(r"-?\d+(?:[.,]\d+)?")
+_CLOCK: Final = re.compile(r"([01]?\d|2[0-4])[.:]([0-5]\d)")
 _SPELT_OUT: Final = ("spellout-numbering", "spellout-cardinal")
 _EVERY_ONE_TO: Final = 1000
 _THEN_EVERY: Final = 50
@@ -30,13 +31,27 @@ _DECIMALS: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class NumberRange:
-    """Which numbers a list of a template holds; `parts`: into how many a whole is divided."""
+    """Which numbers a list of a template holds; `parts`: into how many a whole is divided.
+
+    `clock`: times of day in figures ("7:30"), in minutes since midnight.
+    """
 
     low: float
     high: float
     step: int = 1
     parts: int = 1
     words: bool = True
+    clock: bool = False
+
+    def figures(self, number: float) -> str:
+        """How `number` is written."""
+        return f"{number // 60:.0f}:{number % 60:02.0f}" if self.clock else str(number)
+
+    def takes(self, said: Said) -> bool:
+        """Whether what was `said` is one of them."""
+        if said.clock is not self.clock or (said.in_words and not self.words):
+            return False
+        return self.holds(said.value)
 
     def holds(self, number: float) -> bool:
         """Whether `number` is one of them."""
@@ -54,6 +69,8 @@ class Said:
 
     value: float
     in_words: bool
+    clock: bool = False
+    """It was said as a time of day, which is given in minutes since midnight."""
 
 
 class NumberWords:
@@ -87,6 +104,8 @@ class NumberWords:
         found = self._positive(lattice, start, limit)
         for sign in walk(self._minus, lattice, start, limit):
             for number in self._positive(lattice, sign.end, limit - sign.cost):
+                if number.value.clock:
+                    continue
                 found.append(_and(sign, number, Said(-number.value.value, in_words=True)))
         return found
 
@@ -95,7 +114,7 @@ class NumberWords:
         for whole in self._plain(lattice, start, limit):
             found.append(whole)
             value = whole.value.value
-            if value != int(value):
+            if value != int(value) or whole.value.clock:
                 continue
             rest = limit - whole.cost
             found += [
@@ -104,7 +123,7 @@ class NumberWords:
             ]
             for point in walk(self._points, lattice, whole.end, rest):
                 for tenths in self._plain(lattice, point.end, rest - point.cost):
-                    if tenths.value.value in range(_DECIMALS):
+                    if tenths.value.value in range(_DECIMALS) and not tenths.value.clock:
                         said = Said(value + tenths.value.value / _DECIMALS, in_words=True)
                         found.append(_and(whole, _and(point, tenths, said), said))
         return found
@@ -115,7 +134,12 @@ class NumberWords:
             for one in walk(self._whole, lattice, start, limit)
         ]
         for edge in lattice.edges[start]:
-            if edge.word is not None and _FIGURES.fullmatch(edge.word) and edge.cost <= limit:
+            if edge.word is None or edge.cost > limit:
+                continue
+            if clock := _CLOCK.fullmatch(edge.word):
+                said = Said(60 * int(clock[1]) + int(clock[2]), in_words=False, clock=True)
+                found.append(Found(said, edge.end, edge.cost, edge.changed))
+            if _FIGURES.fullmatch(edge.word):
                 value = as_number(float(edge.word.replace(",", ".")))
                 found.append(Found(Said(value, in_words=False), edge.end, edge.cost, edge.changed))
         return found

@@ -164,7 +164,7 @@ class _Walk:
             return [
                 Found(Entry(one.value.value), one.end, one.cost, one.changed)
                 for one in self._numbers[node]
-                if key.holds(one.value.value) and (key.words or not one.value.in_words)
+                if key.takes(one.value)
             ]
         listing = self.listings.get(key)
         if listing is None:

@@ -8,6 +8,7 @@ foresees leaves the sentence not understood rather than turned into its opposite
 
 from __future__ import annotations
 
+import functools
 import gc
 from collections.abc import Callable
 from dataclasses import replace
@@ -131,7 +132,11 @@ class TemplateUnderstanding:
         def understand(text: str) -> Plan:
             return self.understand(replace(utterance, text=text), home, context, note)
 
-        return Asked(utterance, home, language, context, note, understand)
+        @functools.cache  # parts of a sentence are tried in many ways
+        def alone(text: str) -> Plan:
+            return self.understand(replace(utterance, text=text), home, NO_CONTEXT, note)
+
+        return Asked(utterance, home, language, context, note, understand, alone)
 
     def _gone_on(self, asked: Asked, text: str, alone: Plan | None) -> Plan | None:
         """The plan of `text` in the light of what was said before, else `alone`: what it says by

@@ -9,6 +9,7 @@ from assistant.home.action import Action, ParamValue
 from assistant.home.model import Timer
 from assistant.plan import Plan, PlanKind, Speech
 from assistant.skill import Request
+from assistant.understand.later import is_for_later
 from assistant.understand.normal import squeeze
 from assistant.understand.target import UNKNOWN, place_name, place_of, refuse
 
@@ -95,12 +96,8 @@ def status(request: Request) -> Plan:
 def later(request: Request) -> Plan:
     """ "In five minutes, turn off the light": only what is a command now can be one later."""
     command, seconds = str(request.slots["command"]), _seconds(request.slots)
-    inner = request.understand(command)
-    if (
-        inner.kind is not PlanKind.ACT
-        or any(a.name == "delay" for a in inner.actions)
-        or seconds <= 0
-    ):
+    inner = request.alone(command)
+    if seconds <= 0 or not is_for_later(command, inner, request.slots.get("now")):
         return UNKNOWN
     params: dict[str, ParamValue] = {"seconds": seconds, "command": command}
     if request.utterance.area:
