@@ -98,6 +98,8 @@ DEVICES = {
             {"brightness": 1},
         ),
         ("dark", "adjust_brightness", {"direction": "up"}, "set_brightness", {"brightness": 20}),
+        ("lamp", "adjust_brightness", {"factor": 0.5}, "set_brightness", {"brightness": 20}),
+        ("lamp", "adjust_brightness", {"factor": 3}, "set_brightness", {"brightness": 100}),
         (
             "lamp",
             "adjust_color_temp",
@@ -164,6 +166,7 @@ def test_what_is_relative_or_loose_becomes_absolute(
         ("lamp", "set_color", {"color": "loud"}, "unsupported"),
         ("lamp", "adjust_brightness", {}, "unsupported"),
         ("lamp", "adjust_brightness", {"direction": "sideways"}, "unsupported"),
+        ("lamp", "adjust_brightness", {"factor": "twice"}, "unsupported"),
         ("heating", "set_temperature", {"temperature": 31}, "out_of_range"),
         ("heating", "set_mode", {"mode": "party"}, "unsupported"),
         ("cold", "adjust_temperature", {"direction": "up"}, "unknown_state"),
