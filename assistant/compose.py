@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo
+from datetime import datetime
 
 from assistant.audio.echo import EchoCancelledSource
 from assistant.audio.endpoint import Completeness
@@ -25,7 +25,6 @@ from assistant.audio.speaker import Speaker as Loudspeaker
 from assistant.audio.vad import SileroVad
 from assistant.audio.wavsink import NullSink
 from assistant.config import (
-    HomeSettings,
     LlmServeSettings,
     LlmSettings,
     MqttSettings,
@@ -144,7 +143,9 @@ async def open_home(
         Home(
             language=settings.language,
             temperature_unit=settings.home.temperature_unit,
-            whereabouts=_whereabouts(settings.home),
+            whereabouts=Whereabouts(
+                settings.home.zone, settings.home.latitude, settings.home.longitude
+            ),
         ),
         overrides,
         exposure(settings.policy),
@@ -165,11 +166,6 @@ async def open_home(
         running = tasks.create_task(connection.run(), name="mqtt")
         stack.callback(running.cancel)
         yield HomeLink(connection, registry, mqtt)
-
-
-def _whereabouts(settings: HomeSettings) -> Whereabouts:
-    zone = ZoneInfo(settings.time_zone) if settings.time_zone else None
-    return Whereabouts(zone, settings.latitude, settings.longitude)
 
 
 async def _local_broker(
@@ -322,7 +318,12 @@ def open_mind(
         remembering = stack.enter_context(_memory(settings, folders, registry))
         responder = Responder(
             understanding,
-            Policy(settings.policy, registry.vocabulary, pin=_pin_lock(settings, store)),
+            Policy(
+                settings.policy,
+                registry.vocabulary,
+                pin=_pin_lock(settings, store),
+                clock=lambda: datetime.now(settings.home.zone),
+            ),
             Executor(registry, settings.mqtt.command_timeout),
             replies,
             registry,

@@ -53,11 +53,16 @@ class HomeSettings(Section):
     temperature_unit: Literal["°C", "°F"] = "°C"
     """Unit in which people here speak of temperatures."""
     time_zone: str | None = None
-    """Time zone of what is scheduled, such as "Europe/Rome"; unset: the machine's."""
+    """The home's time zone, such as "Europe/Rome"; unset: the machine's."""
     latitude: Annotated[float, Field(ge=-90, le=90)] | None = None
     """Degrees north, such as 41.9: with the longitude, when the sun rises and sets is known."""
     longitude: Annotated[float, Field(ge=-180, le=180)] | None = None
     """Degrees east, such as 12.5; west is negative."""
+
+    @property
+    def zone(self) -> ZoneInfo | None:
+        """The time zone; None: the machine's."""
+        return ZoneInfo(self.time_zone) if self.time_zone else None
 
     @field_validator("time_zone")
     @classmethod

@@ -22,6 +22,7 @@ from assistant.cli import (
     replay,
     run,
     say,
+    schedule,
     sentences,
     trace,
 )
@@ -60,6 +61,7 @@ app.command("replay")(replay.command)
 app.command("devices")(devices.command)
 app.add_typer(remembered.app, name="remembered")
 app.add_typer(pin.app, name="pin")
+app.add_typer(schedule.app, name="schedule")
 app.add_typer(sentences.app, name="sentences")
 app.add_typer(models.app, name="models")
 app.add_typer(llm.app, name="llm")

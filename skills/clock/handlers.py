@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from time import time as seconds
 
 from assistant.plan import Plan, PlanKind, Speech
 from assistant.skill import Request
@@ -25,4 +26,4 @@ def date(request: Request) -> Plan:
 def _now(request: Request) -> datetime:
     """The local time at which the sentence was spoken."""
     spoken = request.utterance.spoken_at
-    return datetime.fromtimestamp(spoken).astimezone() if spoken else datetime.now().astimezone()
+    return request.home.whereabouts.local(spoken or seconds())
