@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
 
 from assistant.home.action import Action
-from assistant.home.model import Home
+from assistant.home.model import DeviceType, Home
 from assistant.plan import Context, Plan, PlanKind, Speech, Utterance
 from assistant.skill import Request, Skill, Skills
 from assistant.understand.compile import Grammar, compile_sentences
@@ -40,12 +40,24 @@ _RANKS: Final = (
 )
 """What it is by which each part of a candidate's rank puts it behind another."""
 _PLACES: Final = ("area", "floor")
+_TANGIBLE: Final = (
+    DeviceType.LIGHT,
+    DeviceType.SWITCH,
+    DeviceType.FAN,
+    DeviceType.COVER,
+    DeviceType.VALVE,
+    DeviceType.LOCK,
+    DeviceType.CLIMATE,
+    DeviceType.MEDIA_PLAYER,
+    DeviceType.VACUUM,
+)
+"""What one can say of that there is none. "Tell me a story" is not about a sensor of that name."""
 FIRST: Final = "first"
 """A slot of sentences whose handler decides before all others: "at seven" tells an hour, where
 what stands before it is a command by itself, rather than how bright a lamp is to be.
 """
-_LONGEST_PLACE: Final = 3
-"""Words of the name of a place that is not known."""
+_LONGEST_STRANGER: Final = 3
+"""Words of the name of a place or a thing that is not known."""
 SETTLED: Final = frozenset({PlanKind.ACT, PlanKind.ANSWER, PlanKind.CHAT, PlanKind.NOTHING})
 
 LOOSEST: Final = 1.7
@@ -173,26 +185,55 @@ class Matcher:
 
     def in_no_place(self, asked: Asked, text: str) -> Plan | None:
         """The refusal of a command for a place that this home lacks; None where it is none."""
+        # Without the devices' names: this is about "the basement lights".
+        found = self._of_strangers(asked, text, _PLACES, {})
+        if found is None:
+            return None
+        candidate, called = found
+        speech = Speech("core.no_such_place", {"name": called})
+        plan = Plan(PlanKind.REFUSE, candidate.intent, candidate.skill.name, speech=speech)
+        asked.note(Considered("unknown place", text, plan, candidate.slots))
+        return plan
+
+    def of_no_thing(self, asked: Asked, text: str) -> Plan | None:
+        """What to say of a thing that this home lacks ("close the skylight"), as a plan of kind
+        UNKNOWN: a language model may know what is meant. None where `text` speaks of none.
+        """
+        names = self.names(asked.home, asked.language)
+        kinds = [f"{kind}_name" for kind in _TANGIBLE]
+        places = {place: names.lists[place] for place in _PLACES}
+        found = self._of_strangers(asked, text, kinds, places)
+        if found is None:
+            return None
+        candidate, called = found
+        speech = Speech("core.no_such_thing", {"name": called, "heard": text})
+        plan = Plan(PlanKind.UNKNOWN, score=0.0, speech=speech)
+        asked.note(Considered("unknown thing", text, plan, candidate.slots))
+        return plan
+
+    def _of_strangers(
+        self,
+        asked: Asked,
+        text: str,
+        strangers: Iterable[str],
+        lists: Mapping[str, Listing],
+    ) -> tuple[_Candidate, str] | None:
+        """The likeliest reading of `text` where the lists `strangers` hold what nothing here is
+        called, beside `lists`; and what it is called.
+        """
         folded, start = without_politeness(fold(text), asked.language)
         words = words_of(folded)
-        names = self.names(asked.home, asked.language)
-        strange = _strange_places(words, names, asked.language)
+        strange = _strange_names(words, self.names(asked.home, asked.language), asked.language)
         if not strange:
             return None
-        # Without the devices' names: this is about "the basement lights".
-        places = listing(dict.fromkeys(strange, Entry(None)))
-        lists = dict.fromkeys(_PLACES, places)
+        held = listing(dict.fromkeys(strange, Entry(None)))
+        lists = {**lists, **dict.fromkeys(strangers, held)}
         found = self._candidates(asked, exactly(words), text[start:], lists)
         for candidate in sorted(found, key=lambda c: c.rank)[:_MOST_CANDIDATES]:
-            place = next((candidate.slots[p] for p in _PLACES if p in candidate.slots), None)
-            if place is None:
-                continue
-            heard = strange[place]
-            called = text[start + heard[0].start : start + heard[-1].end]
-            speech = Speech("core.no_such_place", {"name": called})
-            plan = Plan(PlanKind.REFUSE, candidate.intent, candidate.skill.name, speech=speech)
-            asked.note(Considered("unknown place", text, plan, candidate.slots))
-            return plan
+            named = next((v for v in candidate.slots.values() if v in strange), None)
+            if named is not None and not candidate.free[0]:
+                heard = strange[named]
+                return candidate, text[start + heard[0].start : start + heard[-1].end]
         return None
 
     def loosely(
@@ -421,17 +462,17 @@ def _slots_of(reading: Reading, lattice: Lattice, text: str) -> dict[str, Any]:
     return slots
 
 
-def _strange_places(
+def _strange_names(
     words: Sequence[Word], names: Names, language: Language
 ) -> dict[str, Sequence[Word]]:
-    """What may be the name of a place that this home lacks, and is nothing else."""
+    """What may be the name of a place or a thing that this home lacks, and is nothing else."""
     strange = [
         not (word.text in names.words or word.text in language.articles | language.dangling)
         for word in words
     ]
     spans = [
         words[first : first + length]
-        for length in range(1, _LONGEST_PLACE + 1)
+        for length in range(1, _LONGEST_STRANGER + 1)
         for first in range(len(words) - length + 1)
         if all(strange[first : first + length])
     ]

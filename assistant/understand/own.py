@@ -86,6 +86,10 @@ class OwnFirst:
         """As `Matcher.in_no_place` has it, of the skills' sentences alone."""
         return self._skills.in_no_place(asked, text)
 
+    def of_no_thing(self, asked: Asked, text: str) -> Plan | None:
+        """As `Matcher.of_no_thing` has it, of the skills' sentences alone."""
+        return self._skills.of_no_thing(asked, text)
+
     def _matcher(self, language: Language) -> Matcher | None:
         if self._custom is None or language.code not in self._custom.current.grammars:
             return None

@@ -29,7 +29,7 @@ from assistant.understand.mood import Mood, is_question, mood, without_politenes
 from assistant.understand.names import Names
 from assistant.understand.normal import fold, squeeze
 from assistant.understand.own import OwnFirst
-from assistant.understand.pointing import of_several
+from assistant.understand.pointing import of_several, where_that_is
 
 _LONGEST: Final = 400
 """Letters of an utterance beyond which it is no command: 16 s of speech are about 250."""
@@ -100,7 +100,11 @@ class TemplateUnderstanding:
         if mood(text, language) is Mood.FORBIDDING:
             _reject(asked, "negation", text, "it forbids something, so nothing is done")
             return Plan(PlanKind.NOTHING, speech=Speech("core.nothing_done"))
-        return self._unsure(asked, text) or _not_understood(text)
+        return (
+            self._unsure(asked, text)
+            or self._matcher.of_no_thing(asked, text)
+            or _not_understood(text)
+        )
 
     def prepare(self, language: str, home: Home) -> None:
         """Compile the sentences of `language` and the names of `home` now, seconds' work, rather
@@ -198,7 +202,11 @@ class TemplateUnderstanding:
         read = one or self._plainly
 
         def command(part: str, recent: tuple[str, ...]) -> Plan | None:
-            return read(replace(asked, context=replace(asked.context, recent=recent)), part)
+            within = replace(asked, context=replace(asked.context, recent=recent))
+            for said in (part, *where_that_is(part, within)):
+                if (plan := read(within, said)) is not None:
+                    return plan
+            return None
 
         folded, start = without_politeness(fold(text), asked.language)
         body = text[start : start + len(folded)]

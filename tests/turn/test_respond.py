@@ -108,7 +108,8 @@ async def test_another_reading_that_is_understood_as_it_is_goes_before_a_guess()
         ("set a timer for ninety seconds", "Timer set for 1 minute and 30 seconds."),
         ("put olive oil on the shopping list", "Put olive oil on the Shopping List."),
         ("turn off the basement lights", "There is no basement here."),
-        ("turn on the floo", "Sorry, I did not understand “turn on the floo”."),
+        ("turn on the floo", "There is no floo here that I know of."),
+        ("sing me the floo", "Sorry, I did not understand “sing me the floo”."),
         ("don't turn on the sofa lamp", "All right, I do nothing."),
         (
             "turn on the sofa lamp and close the lounge blinds",
