@@ -100,11 +100,10 @@ class TemplateUnderstanding:
         if mood(text, language) is Mood.FORBIDDING:
             _reject(asked, "negation", text, "it forbids something, so nothing is done")
             return Plan(PlanKind.NOTHING, speech=Speech("core.nothing_done"))
-        return (
-            self._unsure(asked, text)
-            or self._matcher.of_no_thing(asked, text)
-            or _not_understood(text)
-        )
+        plan = self._unsure(asked, text)
+        if plan is None and mood(text, language) is Mood.ORDER:
+            plan = self._matcher.of_no_thing(asked, text)
+        return plan or _not_understood(text)
 
     def prepare(self, language: str, home: Home) -> None:
         """Compile the sentences of `language` and the names of `home` now, seconds' work, rather
