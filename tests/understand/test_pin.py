@@ -292,7 +292,7 @@ def test_a_store_of_the_first_version_gets_its_place_for_the_pin(tmp_path: Path)
     with closing(Store(path)) as store:
         store.set_items("todo.shopping", ["milk"])
     with closing(sqlite3.connect(path)) as database:
-        database.executescript("drop table pin; pragma user_version = 1;")
+        database.executescript("drop table pin; drop table schedule; pragma user_version = 1;")
     with closing(Store(path)) as store:
         PinLock(store).set("1234")
         assert store.items("todo.shopping") == ("milk",)
