@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from assistant.plan import Plan, PlanKind, Speech
-from assistant.understand.ellipsis import substitutions
+from assistant.understand.ellipsis import ones_in, substitutions
 from assistant.understand.language import Language
 from assistant.understand.mood import Mood, mood
-from assistant.understand.normal import fold
+from assistant.understand.normal import fold, squeeze
 
 MOST_COMMANDS: Final = 6
 _LONGEST_SHARED: Final = 4
@@ -138,7 +138,7 @@ class _Taking:
         alone = self._command(whole, recent)
         if alone is not None:
             found.append([_Done(whole, alone)])
-        elif len(parts) == 1 and before is not None and before.plan.score == 1:
+        elif len(parts) == 1 and before is not None:
             going_on = self._going_on(before, whole, recent)
             if going_on is not None:
                 found.append([going_on])
@@ -155,12 +155,22 @@ class _Taking:
     def _going_on(self, before: _Done, part: str, recent: tuple[str, ...]) -> _Done | None:
         """What `part` is after `before`: the same command with one part of it exchanged."""
         same = _does(before.plan)
+        verb = before.text.split()[0]
         tried = itertools.islice(
-            substitutions(before.text, part, self.language), _MOST_SUBSTITUTIONS
+            itertools.chain(
+                [f"{verb} {part}"],
+                _with_noun(before.text, part, self.language),
+                substitutions(before.text, part, self.language),
+            ),
+            _MOST_SUBSTITUTIONS,
         )
         for text in tried:
             plan = self._command(text, recent)
-            if plan is None or plan.score < 1:
+            if plan is None:
+                continue
+            if min(plan.score, before.plan.score) < 1 and not (
+                text == f"{verb} {part}" and _differ(plan, before.plan)
+            ):
                 continue  # "play Simon and Garfunkel" is one command
             if same & _does(plan) and plan.actions != before.plan.actions:
                 return _Done(text, plan)
@@ -191,6 +201,30 @@ class _Taking:
                 ):
                     return done
         return None
+
+
+def _with_noun(sentence: str, part: str, language: Language) -> Iterator[str]:
+    """`part` with the verb of `sentence` before it, and for its "one" a thing spoken of there:
+    "set the left lamp to ten and the right one to twenty".
+    """
+    words, said = squeeze(part).split(), squeeze(sentence).split()
+    places = ones_in(words, language)
+    idle = language.articles | language.dangling | language.dialogue.ones
+    if len(places) != 1 or len(words) < 2:
+        return
+    before, after = words[: places[0]], words[places[0] + 1 :]
+    for length in (2, 1):
+        for start in range(1, len(said) - length + 1):
+            noun = said[start : start + length]
+            if not idle.intersection(noun):
+                yield " ".join([said[0], *before, *noun, *after])
+
+
+def _differ(one: Plan, other: Plan) -> bool:
+    """Whether two plans put things on different lists."""
+    mine, yours = _devices(one), _devices(other)
+    listing = all(action.name == "list_add" for action in (*one.actions, *other.actions))
+    return listing and bool(mine and yours) and not set(mine) & set(yours)
 
 
 def _does(plan: Plan) -> frozenset[object]:

@@ -241,7 +241,7 @@ def named(said: str, choices: Sequence[Device], home: Home, language: Language) 
         places = [squeeze(name) for name in (area.name, *area.aliases)] if area else []
         if words and wanted <= {sound(w) for name in (*names, *places) for w in name.split()}:
             found.append(device)
-            if " ".join(words) in names or squeeze(said) in names:
+            if {" ".join(words), squeeze(said)} & {*names, *places}:
                 exactly.append(device)
     return exactly or found
 

@@ -7,7 +7,7 @@ first that keep most of the sentence.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from assistant.understand.language import Language
 from assistant.understand.normal import fold
@@ -42,6 +42,16 @@ def substitutions(
                 continue
             inner = bare if before[-1].lower() in language.articles else part
             yield " ".join([*before, *inner, *after])
+
+
+def ones_in(words: Sequence[str], language: Language) -> list[int]:
+    """Where in `words` a "one" stands for a thing, rather than ends a number ("twenty one")."""
+    ones, numbers = language.dialogue.ones, language.numbers.vocabulary
+    return [
+        place
+        for place, word in enumerate(words)
+        if word in ones and not (place > 0 and words[place - 1] in numbers)
+    ]
 
 
 def _texts(text: str) -> list[str]:

@@ -19,7 +19,7 @@ from assistant.home.model import Device, DeviceType, Home
 from assistant.home.vocabulary import VOCABULARY, ActionError
 from assistant.plan import Plan, PlanKind, Speech
 from assistant.understand.conversation import kind_words, named
-from assistant.understand.ellipsis import substitutions
+from assistant.understand.ellipsis import ones_in, substitutions
 from assistant.understand.explain import Considered
 from assistant.understand.language import Language
 from assistant.understand.match import OPENING, Asked, Read
@@ -74,6 +74,8 @@ def go_on(
     said, mark = _cut(text, language)
     # "Not that much" and "not that one, the left one" forbid nothing.
     forbids = mood(said or text, language) is Mood.FORBIDDING
+    if language.excepting.match(f" {fold(said)} "):
+        return None  # it is too late: the same but for something is not to be done once more
     if len(text.split()) > _LONGEST or (forbids and squeeze(said) not in language.dialogue.less):
         return None
     plan = pointing_back(asked, (text, said) if mark else (text,), read, alone=alone)
@@ -161,9 +163,9 @@ class _Fragment:
         return self.old.kind in (PlanKind.ASK, PlanKind.REFUSE)
 
     def _speaks_of_ones(self) -> bool:
-        ones = self.asked.language.dialogue.ones
         words = squeeze(self.text).split()
-        return (len(words) > 1 and bool(ones & set(words))) or self._speaks_of_others()
+        ones = ones_in(words, self.asked.language)
+        return (len(words) > 1 and bool(ones)) or self._speaks_of_others()
 
     def _speaks_of_others(self) -> bool:
         language = self.asked.language
@@ -223,12 +225,15 @@ class _Fragment:
         language = self.asked.language
         ones = language.dialogue.ones
         words = squeeze(self.text).split()
-        if not ones & set(words):
+        places = ones_in(words, language)
+        if not places:
             bare = language.dialogue.placing.sub("", squeeze(self.text)).strip()
             return [self.text] if self._place() is None else [self.text, bare]
         idle = language.articles | language.dangling | language.dialogue.all | ones
         things = things_meant(self.asked) if set(words) - idle else []
-        return [" ".join(thing if w in ones else w for w in words) for thing in things]
+        return [
+            " ".join(thing if i in places else w for i, w in enumerate(words)) for thing in things
+        ]
 
     def _is_alike(self, new: Plan) -> bool:
         """Whether `new` does, or asks, what was done or asked before, but to or about others."""

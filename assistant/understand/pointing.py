@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from assistant.home.action import Action
-from assistant.home.model import Device, Home, Timer
+from assistant.home.model import Device, DeviceType, Home, Timer
 from assistant.home.vocabulary import VOCABULARY
 from assistant.plan import Context, Plan, PlanKind, Speech
 from assistant.understand.conversation import kind_words
+from assistant.understand.ellipsis import ones_in
 from assistant.understand.language import Language
 from assistant.understand.match import Asked, Read
 from assistant.understand.mood import Mood, mood, without_politeness
@@ -185,19 +186,27 @@ def _forms(asked: Asked, said: Sequence[str], recent: Sequence[Device]) -> list[
     for form in tuple(forms):
         if shorter := " ".join(words.anew.sub(" ", form).split()):
             forms[shorter] = None
-    places = {device.area for device in recent}
-    area = asked.home.area(next(iter(places))) if len(places) == 1 else None
-    if area is not None:
-        there = words.there_form.format(name=squeeze(area.name))
-        for form in tuple(forms):
-            forms[words.there.sub(there, form)] = None
+    forms.update(dict.fromkeys(t for form in tuple(forms) for t in where_that_is(form, asked)))
     for form in tuple(forms):
         of_ones = form.split()
-        if words.ones & set(of_ones) and len(of_ones) > 2:
+        if (ones := ones_in(of_ones, language)) and len(of_ones) > 2:
             for thing in things_meant(asked)[:2]:
-                spelt = [thing if word in words.ones else word for word in of_ones]
+                spelt = [thing if i in ones else word for i, word in enumerate(of_ones)]
                 forms[" ".join(spelt)] = None
     return list(forms)
+
+
+def where_that_is(text: str, asked: Asked) -> list[str]:
+    """`text` with the room of what was spoken of for its "there"; nothing where it has none."""
+    words, home = asked.language.dialogue, asked.home
+    recent = [home.devices[i] for i in asked.context.recent if i in home.devices]
+    places = {device.area for device in recent}
+    area = home.area(next(iter(places))) if len(places) == 1 else None
+    # A robot is sent elsewhere than where it lives.
+    if area is None or any(device.type is DeviceType.VACUUM for device in recent):
+        return []
+    there, count = words.there.subn(words.there_form.format(name=squeeze(area.name)), text)
+    return [there] if count else []
 
 
 def _about(plan: Plan, variant: _Variant, recent: Sequence[Device], read: Read) -> Plan:

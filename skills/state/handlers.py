@@ -191,6 +191,8 @@ def ask_state(request: Request) -> Plan:
     matching = [d for d in known if is_in(d, code)]
     if ask == "the":
         ask = "one" if len(known) == 1 else "all"
+        if request.slots.get("kind") == "any":  # "is anything on?"
+            ask = "any"
     return _answer(request, ask, known, matching=matching, state=code)
 
 

@@ -53,10 +53,12 @@ def cancel_all(request: Request) -> Plan:
         if not gone:
             return refuse("no_such_timer")
         actions = tuple(Action("cancel_timer", (), {"timer": timer.id}) for timer in gone)
-        return Plan(PlanKind.ACT, actions=actions, speech=Speech("cancel_all", {"but": spared}))
+        return Plan(
+            PlanKind.ACT, actions=actions, speech=Speech("cancel_all", {"place": "", "but": spared})
+        )
     place = place_name(request)
     params: dict[str, ParamValue] = {"area": place} if place else {}
-    return _act("cancel_all_timers", params, Speech("cancel_all", {"place": place}))
+    return _act("cancel_all_timers", params, Speech("cancel_all", {"place": place, "but": ""}))
 
 
 def pause(request: Request) -> Plan:
