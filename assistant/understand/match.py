@@ -170,7 +170,8 @@ class Matcher:
                 _tell_rest(asked, text, ranked[place:], fallback[1])
                 break
             plan = self._handle(asked, candidate, names)
-            if plan.kind in SETTLED:
+            refused = FIRST in candidate.slots and plan.kind is PlanKind.REFUSE
+            if plan.kind in SETTLED or refused:
                 _tell(asked, text, candidate, plan)
                 _tell_rest(asked, text, ranked[place + 1 :], candidate)
                 return plan

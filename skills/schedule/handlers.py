@@ -136,7 +136,7 @@ def _planned(request: Request, action: str, params: dict[str, ParamValue], what:
     params = {"when": str(occasion), **params}
     if request.utterance.area:
         params["area"] = request.utterance.area
-    values = {"when": _told(occasion, coming, request), "command": what, "message": what}
+    values = {"moment": _told(occasion, coming, request), "command": what, "message": what}
     return Plan(PlanKind.ACT, actions=(Action(action, (), params),), speech=Speech(action, values))
 
 
@@ -196,7 +196,7 @@ def _alike(first: str, second: str) -> bool:
 
 
 def _entry(one: Scheduled, request: Request) -> dict[str, Any]:
-    return {"what": one.command or one.message, "when": _told(one.occasion, one.next, request)}
+    return {"what": one.command or one.message, "moment": _told(one.occasion, one.next, request)}
 
 
 def _told(occasion: Occasion, coming: float, request: Request) -> dict[str, Any]:
