@@ -231,7 +231,9 @@ class Matcher:
         lists = {**lists, **dict.fromkeys(strangers, held)}
         found = self._candidates(asked, exactly(words), text[start:], lists)
         for candidate in sorted(found, key=lambda c: c.rank)[:_MOST_CANDIDATES]:
-            named = next((v for v in candidate.slots.values() if v in strange), None)
+            named = next(
+                (v for v in candidate.slots.values() if isinstance(v, str) and v in strange), None
+            )
             if named is not None and not candidate.free[0]:
                 heard = strange[named]
                 return candidate, text[start + heard[0].start : start + heard[-1].end]
