@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -87,11 +87,11 @@ def _moment(action: Action, home: Home, now: float) -> datetime:
     return home.whereabouts.local(now if coming is None else coming)
 
 
-def is_for_later(command: str, plan: Plan, now_words: Iterable[str] | None = None) -> bool:
+def is_for_later(command: str, plan: Plan, now_words: str | None = None) -> bool:
     """Whether `command`, which makes `plan` now, can be done later in its place.
 
-    `now_words` are given where the time was said after the command, and say "now": the time may
-    then belong to a part of it only. That is the last of several commands ("turn it on, and off at
+    `now_words` ("now|at once") are given where the time was said after the command: it may then
+    belong to a part of it only. That is the last of several commands ("turn it on, and off at
     ten"), or what is to be said word for word ("announce that dinner is at seven").
     """
     if plan.kind is not PlanKind.ACT or PUT_OFF.intersection(a.name for a in plan.actions):
@@ -101,7 +101,9 @@ def is_for_later(command: str, plan: Plan, now_words: Iterable[str] | None = Non
     if plan.speech is not None and "parts" in plan.speech.values:
         devices = [device for action in plan.actions for device in action.devices]
         said = f" {squeeze(command)} "
-        if len(set(devices)) < len(devices) or any(f" {word} " in said for word in now_words):
+        if len(set(devices)) < len(devices) or any(
+            f" {word} " in said for word in now_words.split("|")
+        ):
             return False
     return not any(
         isinstance(value, str) and action.name in _VERBATIM and command.endswith(value)

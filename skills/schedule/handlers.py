@@ -59,7 +59,7 @@ def remind(request: Request) -> Plan:
 def unclear(request: Request) -> Plan:
     """ "Open the blinds tomorrow": a day without a time."""
     command = str(request.slots["command"])
-    if len(command.split()) < 2 or not is_for_later(command, request.alone(command), ()):
+    if len(command.split()) < 2 or not is_for_later(command, request.alone(command), ""):
         return UNKNOWN
     return refuse("unclear")
 

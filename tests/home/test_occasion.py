@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -51,14 +52,14 @@ def test_it_comes(occasion: str, now: str, expected: str) -> None:
 def test_it_comes_once_a_day_when_the_clocks_change(around: str, clock: str) -> None:
     daily = occasion_from(f"mon,tue,wed,thu,fri,sat,sun {clock}")
     moment = at(around) - 36 * 3600
-    days = []
+    days: list[date] = []
     while len(days) < 4:
         coming = daily.after(moment, HOME)
         assert coming is not None
         assert coming > moment
         days.append(HOME.local(coming).date())
         moment = coming
-    assert [b - a for a, b in zip(days, days[1:], strict=False)] == [timedelta(days=1)] * 3
+    assert [b - a for a, b in itertools.pairwise(days)] == [timedelta(days=1)] * 3
 
 
 @pytest.mark.parametrize(

@@ -141,8 +141,7 @@ async def test_it_is_cancelled_or_left_out_on_a_day(clock: Clock) -> None:
     schedules = Schedules(Store(None), registry, clock=clock)
     await schedules.perform(scheduled("mon,tue,wed,thu,fri 07:00"))
     (one,) = registry.home().schedules
-    skip = {"schedule": one.id, "day": "2026-11-25"}
-    await schedules.perform(Action("skip_schedule", (), skip))
+    await schedules.perform(Action("skip_schedule", (), {"schedule": one.id, "day": "2026-11-25"}))
     (one,) = registry.home().schedules
     assert f"{HOME.whereabouts.local(one.next):%a %H:%M}" == "Thu 07:00"
     clock.set("2026-11-26 07:00")
