@@ -90,9 +90,10 @@ def _moment(action: Action, home: Home, now: float) -> datetime:
 def is_for_later(command: str, plan: Plan, now_words: str | None = None) -> bool:
     """Whether `command`, which makes `plan` now, can be done later in its place.
 
-    `now_words` ("now|at once") are given where the time was said after the command: it may then
-    belong to a part of it only. That is the last of several commands ("turn it on, and off at
-    ten"), or what is to be said word for word ("announce that dinner is at seven").
+    `now_words` ("now|at once": what says that it is not for later) are given where the time was
+    said after the command. It may then belong to a part of it only: to the last of several
+    commands ("turn the fan on, and the fan off at ten"), or to what is to be said word for word
+    ("announce that dinner is at seven").
     """
     if plan.kind is not PlanKind.ACT or PUT_OFF.intersection(a.name for a in plan.actions):
         return False
@@ -101,9 +102,8 @@ def is_for_later(command: str, plan: Plan, now_words: str | None = None) -> bool
     if plan.speech is not None and "parts" in plan.speech.values:
         devices = [device for action in plan.actions for device in action.devices]
         said = f" {squeeze(command)} "
-        if len(set(devices)) < len(devices) or any(
-            f" {word} " in said for word in now_words.split("|")
-        ):
+        some_now = any(f" {word} " in said for word in now_words.split("|"))
+        if some_now or len(set(devices)) < len(devices):
             return False
     return not any(
         isinstance(value, str) and action.name in _VERBATIM and command.endswith(value)

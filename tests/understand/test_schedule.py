@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -122,7 +123,7 @@ COMMANDS = {"en": "turn on the sofa lamp", "it": "accendi la lampada del divano"
 
 def plan_of(
     text: str, language: str, understanding: TemplateUnderstanding, homes: dict[str, Home]
-) -> tuple[PlanKind, str, dict[str, object]]:
+) -> tuple[PlanKind, str, dict[str, Any]]:
     """Kind, intent, and the parameters of the only action, if there is one."""
     home = replace(homes[language], whereabouts=PLACE)
     said = Utterance(text, language, AREA[language], spoken_at=NOW.timestamp())
