@@ -33,6 +33,8 @@ from assistant.understand.pointing import of_several, where_that_is
 
 _LONGEST: Final = 400
 """Letters of an utterance beyond which it is no command: 16 s of speech are about 250."""
+_OF_FREE_TEXT: Final = frozenset({PlanKind.ACT, PlanKind.ASK})
+"""Kinds of plans that may have taken for free text what is rather misheard."""
 _NEARLY: Final = 0.5
 """Cost up to which a loose reading is likelier than one that takes words as free text."""
 _SURE_OF_PLACE: Final = 0.7
@@ -89,7 +91,7 @@ class TemplateUnderstanding:
                 or self._several(asked, text)
                 or plan
             )
-        if plan is not None and plan.kind is PlanKind.ACT and plan.score < 1 and self._mishearings:
+        if plan is not None and plan.kind in _OF_FREE_TEXT and plan.score < 1 and self._mishearings:
             plan = self._closer(asked, text) or plan
         if plan is not None:
             if plan.kind is PlanKind.ACT and _asks(text, language):
