@@ -38,8 +38,13 @@ def is_question(text: str, body: str, start: int, language: Language) -> bool:
     requested = start > len(text) - len(text.lstrip())
     if requested or not text.rstrip().endswith("?"):
         return False
+    return not opens_as_order(body, language)
+
+
+def opens_as_order(body: str, language: Language) -> bool:
+    """Whether a folded sentence begins with a verb that orders begin with."""
     verbs = {squeeze(verb).split()[0] for verb in language.verbs}
-    return not body.split() or body.split()[0] not in verbs
+    return bool(body.split()) and body.split()[0] in verbs
 
 
 def without_politeness(folded: str, language: Language) -> tuple[str, int]:

@@ -25,7 +25,7 @@ from assistant.understand.followup import SURE_IN_PART, go_on
 from assistant.understand.fronting import put_last
 from assistant.understand.language import Language, load_language
 from assistant.understand.match import SETTLED, Asked
-from assistant.understand.mood import Mood, is_question, mood, without_politeness
+from assistant.understand.mood import Mood, is_question, mood, opens_as_order, without_politeness
 from assistant.understand.names import Names
 from assistant.understand.normal import fold, squeeze
 from assistant.understand.own import OwnFirst
@@ -88,6 +88,7 @@ class TemplateUnderstanding:
             plan = (
                 self._fronted(asked, text)
                 or self._corrected(asked, text)
+                or self._misjoined(asked, text)
                 or self._several(asked, text)
                 or plan
             )
@@ -192,6 +193,24 @@ class TemplateUnderstanding:
 
     def _plainly(self, asked: Asked, text: str) -> Plan | None:
         return self._matcher.exactly(asked, text) or self._fronted(asked, text)
+
+    def _misjoined(self, asked: Asked, text: str) -> Plan | None:
+        """The plan of one command in which a joining word was another: "the lamp and the lounge"
+        is the lamp in the lounge, if there is one. Never where a verb follows.
+        """
+        if not self._mishearings:
+            return None
+        language = asked.language
+        for joint in language.joining.finditer(fold(text)):
+            if opens_as_order(squeeze(text[joint.end() :]), language):
+                continue
+            for other in language.confused.get(joint[0].strip(), ()):
+                said = f"{text[: joint.start()]} {other} {text[joint.end() :]}"
+                plan = self._matcher.exactly(asked, said)
+                if plan is not None and plan.kind is PlanKind.ACT and plan.score == 1:
+                    asked.note(Considered("several", said, plan, reason="joined by mistake"))
+                    return plan
+        return None
 
     def _several(
         self,
