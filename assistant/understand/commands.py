@@ -155,6 +155,8 @@ class _Taking:
     def _going_on(self, before: _Done, part: str, recent: tuple[str, ...]) -> _Done | None:
         """What `part` is after `before`: the same command with one part of it exchanged."""
         same = _does(before.plan)
+        if (too := self.language.dialogue.trailing.search(fold(part))) is not None:
+            part = part[: too.start()]
         verb = before.text.split()[0]
         tried = itertools.islice(
             itertools.chain(
