@@ -51,7 +51,7 @@ MOST_ALTERNATIVES = 3
 """Further readings of the recogniser that are tried where the first is not understood as it is."""
 _UNSETTLED: Final = frozenset({PlanKind.UNKNOWN, PlanKind.REFUSE})
 """Plans beside which another reading is looked at: there is no brent door, but a front door."""
-AS_HEARD: Final = 0.9
+AS_HEARD: Final = 0.99
 """Score of a plan for which every word was taken as it was heard."""
 NOT_ALLOWED: Final = Speech("core.not_allowed")
 _LETTERS_PER_SECOND = 12.0  # of speech: a question can't be answered before it has been asked

@@ -37,7 +37,7 @@ _OF_FREE_TEXT: Final = frozenset({PlanKind.ACT, PlanKind.ASK})
 """Kinds of plans that may have taken for free text what is rather misheard."""
 _NEARLY: Final = 0.5
 """Cost up to which a loose reading is likelier than one that takes words as free text."""
-_SURE_OF_PLACE: Final = 0.7
+_SURE_OF_PLACE: Final = 0.95
 """Score of a loose reading above which a strange word is rather a known one misheard."""
 
 

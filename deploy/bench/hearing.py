@@ -26,7 +26,7 @@ from assistant.skill import load_skills, skill_folders
 from assistant.understand.template import TemplateUnderstanding
 
 _UNSETTLED: Final = frozenset({PlanKind.UNKNOWN, PlanKind.REFUSE})
-_SURE: Final = 0.9
+_SURE: Final = 0.99
 OUTCOMES: Final = ("right", "lost", "asked", "wrong")
 _MOST_ALTERNATIVES: Final = 3
 

@@ -194,14 +194,14 @@ class _Mistaken:
 
     def _note(self, plan: Plan, outcome: str) -> None:
         if plan.kind is PlanKind.ACT:
-            self._scored[min(9, int(plan.score * 10))][outcome == "same"] += 1
+            self._scored[min(19, int(plan.score * 20))][outcome == "same"] += 1
 
     def _calibration(self) -> None:
         table = Table("score", "plans", "right", title="Calibration of plans that act")
-        for tenth, counts in sorted(self._scored.items()):
+        for step, counts in sorted(self._scored.items()):
             count = counts.total()
             table.add_row(
-                f"{tenth / 10:.1f} to {tenth / 10 + 0.1:.1f}", str(count),
+                f"{step / 20:.2f} to {step / 20 + 0.05:.2f}", str(count),
                 f"{100 * counts[True] / count:.0f} %",
             )  # fmt: skip
         self._console.print(table)
