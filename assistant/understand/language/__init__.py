@@ -1,6 +1,6 @@
-"""What understanding knows of each language, as data: one YAML file a language.
+"""What understanding knows of each language, as data: a folder of YAML files a language.
 
-A file holds, all of them in the plain spelling people use:
+The files of a folder together hold, all of it in the plain spelling people use:
 
 `politeness`   openers and closers that change nothing ("could you", "please")
 `negation`     beginnings of sentences that forbid or deny, so nothing is to be done
@@ -59,6 +59,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Any
 
 import yaml
@@ -221,21 +222,41 @@ class Language:
 
 def languages() -> tuple[str, ...]:
     """Codes of the languages there is data for."""
-    files = resources.files(__package__).iterdir()
-    return tuple(sorted(f.name[:-5] for f in files if f.name.endswith(".yaml")))
+    found = resources.files(__package__).iterdir()
+    return tuple(sorted(f.name for f in found if f.is_dir() and not f.name.startswith("_")))
 
 
 @functools.cache
 def load_language(code: str) -> Language:
     """The data of language `code`. Raises SkillError where there is none or it is malformed."""
-    file = resources.files(__package__) / f"{code}.yaml"
-    try:
-        data = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if code not in languages():
         known = ", ".join(languages())
-        raise SkillError(f"language {code!r} is not known; there are: {known}") from None
+        raise SkillError(f"language {code!r} is not known; there are: {known}")
+    return read_language(code, resources.files(__package__) / code)
+
+
+def read_language(code: str, folder: Traversable) -> Language:
+    """The language that the YAML files in `folder` describe together.
+
+    `code` is that of its numbers (CLDR's). Raises SkillError naming the file or key at fault.
+    """
+    data: dict[str, Any] = {}
+    for file in sorted(folder.iterdir(), key=lambda file: file.name):
+        if not file.name.endswith(".yaml"):
+            continue
+        try:
+            part = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except yaml.YAMLError as error:
+            raise SkillError(f"{file}: is not valid YAML: {error}") from error
+        if not isinstance(part, dict):
+            raise SkillError(f"{file}: must hold keys and values")
+        if twice := set(part) & set(data):
+            raise SkillError(f"{file}: {sorted(twice)[0]!r} is in another file already")
+        data |= part
     if missing := _KEYS - set(data):
-        raise SkillError(f"{file}: lacks {', '.join(sorted(missing))}")
+        raise SkillError(f"{folder}: lacks {', '.join(sorted(missing))}")
+    if unknown := set(data) - _KEYS:
+        raise SkillError(f"{folder}: nothing is called {sorted(map(str, unknown))[0]!r}")
     return Language(
         code=code,
         opening=re.compile(rf"(?:(?:{_either(data['politeness']['opening'])})\s+)+"),
@@ -246,11 +267,7 @@ def load_language(code: str) -> Language:
         articles=frozenset(data["articles"]),
         plural=tuple((re.compile(pattern), other) for pattern, other in data["plural"]),
         numbers=NumberWords(code, **data["numbers"]),
-        confused={
-            word: tuple(other for other in group if other != word)
-            for group in data["confused"]
-            for word in group
-        },
+        confused=_taken_for(data["confused"]),
         sounds=tuple((re.compile(pattern), sound) for pattern, sound in data["sounds"]),
         blurs={ord(sound): group[0] for group in data["blurs"] for sound in group},
         gender=tuple((re.compile(pattern), form) for pattern, form in data["gender"]),
@@ -288,6 +305,15 @@ def load_language(code: str) -> Language:
         lists=data["lists"],
         rules=data["rules"],
     )
+
+
+def _taken_for(groups: Sequence[Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """For each word of `groups`, the others of all that it is in."""
+    others: dict[str, dict[str, None]] = {}
+    for group in groups:
+        for word in group:
+            others.setdefault(word, {}).update(dict.fromkeys(w for w in group if w != word))
+    return {word: tuple(those) for word, those in others.items()}
 
 
 def _forms(template: str) -> set[str]:
