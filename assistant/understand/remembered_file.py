@@ -319,7 +319,7 @@ def _entry(row: tuple[Any, ...]) -> Remembered | None:
             about,
             number,
             *row[8:12],
-            enabled=bool(row[12]),
+            bool(row[12]),
         )
     except (ValueError, TypeError, KeyError) as error:
         log.warning("what is remembered under number %s can't be read: %s", number, error)
