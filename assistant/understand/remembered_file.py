@@ -318,8 +318,11 @@ def _entry(row: tuple[Any, ...]) -> Remembered | None:
             tuple(Slot(*slot) for slot in json.loads(slots)),
             about,
             number,
-            *row[8:12],
-            bool(row[12]),
+            learnt=row[8],
+            trial_ends=row[9],
+            used=row[10],
+            last_used=row[11],
+            enabled=bool(row[12]),
         )
     except (ValueError, TypeError, KeyError) as error:
         log.warning("what is remembered under number %s can't be read: %s", number, error)

@@ -30,6 +30,7 @@ from assistant.understand.names import Names
 from assistant.understand.normal import fold, squeeze
 from assistant.understand.own import OwnFirst
 from assistant.understand.pointing import of_several, where_that_is
+from assistant.understand.words import words_of
 
 _LONGEST: Final = 400
 """Letters of an utterance beyond which it is no command: 16 s of speech are about 250."""
@@ -212,6 +213,21 @@ class TemplateUnderstanding:
                     return plan
         return None
 
+    def _disjoined(self, asked: Asked, text: str) -> Plan | None:
+        """The plan of several commands between which another word was heard for the one that joins
+        them: "make the lamp blue in the strip red".
+        """
+        language = asked.language
+        folded = fold(text)
+        for word in words_of(folded)[1:-1]:
+            for other in language.confused.get(word.text, ()):
+                if other in language.joints:
+                    said = f"{text[: word.start]}{other}{text[word.end :]}"
+                    plan = self._several(asked, said)
+                    if plan is not None and plan.kind is PlanKind.ACT:
+                        return replace(plan, score=min(plan.score, SURE_IN_PART))
+        return None
+
     def _several(
         self,
         asked: Asked,
@@ -246,7 +262,7 @@ class TemplateUnderstanding:
         ordered = mood(text, asked.language) is Mood.ORDER
         plan = self._matcher.loosely(asked, text)
         if plan is None and ordered:
-            plan = self._several(asked, text, self._either)
+            plan = self._disjoined(asked, text) or self._several(asked, text, self._either)
         if plan is not None and plan.actions and not ordered:
             _reject(asked, "loose", text, "it may have been a question or a prohibition", plan)
             plan = None
