@@ -20,6 +20,8 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
+from tests.support.mosquitto import free_port
+
 SHIPPED = Path(__file__).parents[2] / "deploy" / "mosquitto"
 ACCOUNTS = ("mimo-voice", "zigbee2mqtt", "kitchen-lamp", "garage-door", "admin")
 PATIENCE = 10.0
@@ -30,13 +32,6 @@ class Broker:
     plain: int
     encrypted: int
     authority: Path
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")

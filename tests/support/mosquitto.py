@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import getpass
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,10 +27,16 @@ _PATIENCE = 10.0
 
 
 def free_port() -> int:
-    """A port of loopback that nothing listened on just now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """A port of loopback that nothing listens on just now.
+
+    Below those that the system gives to outgoing connections: one that tries to reach a broker that
+    is down may be given the broker's own port, and then it has reached itself.
+    """
+    while True:
+        port = random.randrange(10_000, 32_000)
+        with socket.socket() as sock, suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
 
 
 def executable(name: str = "mosquitto") -> str:
