@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from assistant.home.action import Action
 from assistant.plan import Plan, PlanKind, Speech
 from assistant.understand.ellipsis import ones_in, substitutions
 from assistant.understand.language import Language
@@ -60,10 +61,21 @@ def take_apart(
         return None
     plans = [one.plan for one in done]
     actions = tuple(action for plan in plans for action in plan.actions)
+    if _up_and_down(actions):
+        return None  # "I feel hot and cold"
     score = min(plan.score for plan in plans)
     return replace(
         plans[0], actions=actions, score=score, speech=Speech("core.done", {"parts": plans})
     )
+
+
+def _up_and_down(actions: Sequence[Action]) -> bool:
+    """Whether the same of the same thing is to be more, and less."""
+    ways: dict[tuple[str, str], set[object]] = {}
+    for action in actions:
+        for device in action.devices:
+            ways.setdefault((action.name, device), set()).add(action.params.get("direction"))
+    return any(len(directions) > 1 for directions in ways.values())
 
 
 def _with_exception(
