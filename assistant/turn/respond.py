@@ -54,6 +54,9 @@ _UNSETTLED: Final = frozenset({PlanKind.UNKNOWN, PlanKind.REFUSE})
 AS_HEARD: Final = 0.99
 """Score of a plan for which every word was taken as it was heard."""
 NOT_ALLOWED: Final = Speech("core.not_allowed")
+_NOT_UNDERSTOOD: Final = "core.not_understood"
+_FAULTS: Final = frozenset({"core.model_late", "core.model_failed"})
+"""Excuses of the planner for what is the language model's fault."""
 _LETTERS_PER_SECOND = 12.0  # of speech: a question can't be answered before it has been asked
 
 Speak = Callable[[str], None]
@@ -101,7 +104,7 @@ def _ruled(wanted: Plan, plan: Plan) -> str:
 
 def not_understood(utterance: Utterance) -> Speech:
     """What is said where neither the templates nor the model make anything of `utterance`."""
-    return Speech("core.not_understood", {"heard": utterance.text})
+    return Speech(_NOT_UNDERSTOOD, {"heard": utterance.text})
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,7 +324,7 @@ class Responder:
             plan = self._by_templates(here)
             if self._is_sure(plan):
                 return await self._carry_out(here, plan, began)
-        if excuse is not None:
+        if excuse is not None and not _know_better(plan, excuse):
             self._say(here, excuse)
             return _Ended(excuse)
         return await self._carry_out(here, self._at_a_loss(here, plan), began)
@@ -433,8 +436,8 @@ class Responder:
                         case Confirming(plan=question):
                             deeds.hold(question)
                         case Excusing(plan=excuse, reason=reason):
-                            faulty = excuse.speech != not_understood(here.utterance)
-                            level = logging.WARNING if faulty else logging.INFO
+                            told = excuse.speech.key if excuse.speech is not None else ""
+                            level = logging.WARNING if told in _FAULTS else logging.INFO
                             log.log(level, "no answer of the language model: %s", reason)
 
         try:
@@ -545,6 +548,17 @@ class Responder:
             chosen = replace(plan, speech=Speech(f"{plan.skill}.{plan.intent}"))
             here.conversation.pending = Pending(chosen, expires, plan.devices, speaker)
         return True
+
+
+def _know_better(plan: Plan | None, excuse: Plan) -> bool:
+    """Whether the templates, though not sure of `plan`, have more to say than the model's excuse.
+
+    They know what there is not, and can ask about what they were not sure of.
+    """
+    told = excuse.speech.key if excuse.speech is not None else ""
+    if plan is None or told == _NOT_UNDERSTOOD:
+        return plan is not None
+    return plan.kind is PlanKind.ACT and told in _FAULTS
 
 
 def _again(recalled: Recalled) -> Plan:

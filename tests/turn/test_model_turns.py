@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -326,6 +327,28 @@ async def test_a_model_that_takes_too_long_is_excused() -> None:
         "Sorry, that takes me too long.",
         PlanKind.REFUSE,
     )
+
+
+@pytest.mark.parametrize("order", ["templates", "model"])
+async def test_what_the_templates_know_of_it_is_said_where_the_model_is_at_a_loss(
+    order: Literal["templates", "model"],
+) -> None:
+    talk = Talk(Model(["Hm?"], weak=True), ways=Ways(order=order))
+    response = await talk.say("turn on the disco ball")
+    assert response.reply == "There is no disco ball here that I know of."
+
+
+@pytest.mark.parametrize("fault", [["Hm?"], [LlmError("gone")], [asyncio.Event()]])
+async def test_what_the_templates_are_not_sure_of_is_asked_about_where_the_model_fails(
+    fault: list[Part],
+) -> None:
+    talk = Talk(
+        Model(fault), ways=Ways(min_score=0.99), settings=PlannerSettings(first=0.05, deadline=0.1)
+    )
+    talk.registry.report("light.sofa", {"on": True})
+    asked = await talk.say("tern off the sofa lmp")
+    assert asked.asks, asked.reply
+    assert talk.state("light.sofa") is True
 
 
 async def test_the_model_first_and_the_templates_where_it_fails() -> None:
