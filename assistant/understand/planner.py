@@ -363,7 +363,7 @@ class Planner:
         read = self._read.get((home.id, language))
         if read is None or read.home.revision == home.revision:
             return home, self._known(home, language)
-        devices = {i: device for i, device in home.devices.items() if i in read.home.devices}
+        devices = {i: device for i, device in home.devices.items() if i in read.handles.of_device}
         areas = {area.id for area in home.areas}
         return replace(
             home,

@@ -491,6 +491,20 @@ async def test_a_changed_home_is_planned_for_as_it_was_read_until_it_is_read_ane
     assert "light.new" in json.dumps(after.schema)
 
 
+async def test_what_was_hidden_when_the_home_was_read_waits_too(villa: Home) -> None:
+    """Devices announce themselves anew, and may no longer be hidden then."""
+    model = Scripted(pieces(act(SOFA)))
+    planner = Planner(model)
+    await planner.prepare(villa, "en")
+    shown = replace(villa.devices["light.hidden"], exposed=True, state={"on": True})
+    devices = {**villa.devices, "light.hidden": shown}
+    changed = replace(villa, devices=devices, revision=villa.revision + 1)
+    said = Utterance("dim the sofa lamp to forty like the hidden light", "en")
+    events = [e async for e in planner.plan(said, changed)]
+    assert [e.action for e in events if isinstance(e, Acting)] == [SOFA_DONE]
+    assert "light.hidden" not in str(model.queries)
+
+
 async def test_the_beginning_of_an_utterance_is_read_while_it_is_spoken(villa: Home) -> None:
     model = Scripted(pieces('{"say":"Hm."}'))
     planner = Planner(model)
