@@ -36,7 +36,7 @@ from assistant.llm.grammar import Grammars, Matcher
 from assistant.llm.model import Finish, Message, Piece, Query, Sampling
 from assistant.llm.prefix import PrefixStore, key
 from assistant.llm.sampling import Chooser
-from assistant.llm.text import THINK, THINK_END, StopTexts, TextStream, ThinkFilter
+from assistant.llm.text import THINK, StopTexts, TextStream, ThinkFilter, Thought
 from assistant.llm.texts import read_template, read_tokenizer
 
 _log = logging.getLogger(__name__)
@@ -67,8 +67,9 @@ class _Loaded:
     """What is in memory while the model is: only the worker thread touches it."""
 
     def __init__(self, directory: ModelDirectory, runtime: Runtime) -> None:
-        memory.check(directory, runtime.context)
+        memory.check(directory, runtime.context, drafting=runtime.drafting)
         started = time.monotonic()
+        self.directory = directory
         self.tokenizer = read_tokenizer(directory)
         self.template = read_template(directory, self.tokenizer)
         self.decoder = Decoder(directory, runtime)
@@ -107,6 +108,8 @@ class Engine:
         self._calm = asyncio.Event()
         self._calm.set()
         self._reading = False
+        self._given_up = threading.Event()
+        """Of the call that the worker is at, or was last given."""
         self._unloading: asyncio.TimerHandle | None = None
         self._closed = False
 
@@ -142,7 +145,7 @@ class Engine:
         Raises ModelError where the model's files can't be run, LlmError where memory is missing,
         QueryError where the prompt is longer than the context or the schema can't be a grammar.
         """
-        # Bounded by the query's limit of tokens.
+        # Bounded by the query's limit of tokens: whoever dawdles over them keeps nobody waiting.
         pieces: asyncio.Queue[Piece | None] = asyncio.Queue()
         loop = asyncio.get_running_loop()
         ended = threading.Event()
@@ -151,19 +154,26 @@ class Engine:
             for piece in self._answer(query, ended):
                 loop.call_soon_threadsafe(pieces.put_nowait, piece)
 
-        with self._before_reading():
-            async with self._order:
-                job = asyncio.create_task(self._work(answer), name="llm answer")
-                job.add_done_callback(lambda _: pieces.put_nowait(None))
-                try:
-                    while (piece := await pieces.get()) is not None:
-                        yield piece
-                    await job
-                finally:
-                    ended.set()
-                    job.cancel()
-                    await asyncio.gather(job, return_exceptions=True)
-                    self._rest()
+        async def work() -> None:
+            try:
+                with self._before_reading():
+                    async with self._order:
+                        try:
+                            await self._work(answer)
+                        finally:
+                            self._rest()
+            finally:
+                pieces.put_nowait(None)
+
+        job = asyncio.create_task(work(), name="llm answer")
+        try:
+            while (piece := await pieces.get()) is not None:
+                yield piece
+            await job
+        finally:
+            ended.set()
+            job.cancel()
+            await asyncio.gather(job, return_exceptions=True)
 
     async def prepare(self, messages: Sequence[Message], *, keep: bool = False) -> None:
         """Read `messages` ahead. See `LanguageModel`. Raises what `generate` does."""
@@ -177,7 +187,11 @@ class Engine:
                 try:
                     if reading is None:
                         reading = _Reading(await self._work(self._prompt, messages, keep))
+                        if self._waiting:  # which may have been for long: it may load the model
+                            continue
                     done = await self._work(self._read, reading, keep)
+                except Cancelled:  # before the worker came to it
+                    done = False
                 finally:
                     self._reading = False
                     self._rest()
@@ -189,8 +203,7 @@ class Engine:
         self._closed = True
         if self._unloading is not None:
             self._unloading.cancel()
-        if self._loaded is not None:
-            self._loaded.decoder.cancel()
+        self._give_up()
         await asyncio.to_thread(self._worker.shutdown, cancel_futures=True)
         self._loaded = None
 
@@ -201,8 +214,8 @@ class Engine:
         """Inside, nobody reads ahead."""
         self._waiting += 1
         self._calm.clear()
-        if self._reading and self._loaded is not None:
-            self._loaded.decoder.cancel()
+        if self._reading:
+            self._give_up()
         try:
             yield
         finally:
@@ -214,19 +227,35 @@ class Engine:
         """Run `call` in the worker. When cancelled, its pass is given up, and awaited."""
         if self._closed:
             raise LlmError(f"{self.name} is shut down")
-        loop = asyncio.get_running_loop()
-        if self._loaded is not None:
-            self._loaded.decoder.resume()
-        future = loop.run_in_executor(self._worker, lambda: call(*args, **kwargs))
+        given_up = self._given_up = threading.Event()
+
+        def run() -> _T:
+            if self._loaded is not None:
+                self._loaded.decoder.resume()
+            if given_up.is_set():  # before it began
+                raise Cancelled("given up")
+            return call(*args, **kwargs)
+
+        future = asyncio.get_running_loop().run_in_executor(self._worker, run)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
-            if self._loaded is not None:
-                self._loaded.decoder.cancel()
+            if self._closed and future.cancelled():
+                raise LlmError(f"{self.name} is shut down") from None
+            self._give_up()
             await asyncio.wait([future])
             if not future.cancelled():
                 future.exception()  # nobody is left to tell
             raise
+
+    def _give_up(self) -> None:
+        """End what the worker is at, within a pass; what it is loading the model for, after that.
+
+        Both are told in this order, and look in the other: whenever this comes, one is seen.
+        """
+        self._given_up.set()
+        if self._loaded is not None:
+            self._loaded.decoder.cancel()
 
     def _rest(self) -> None:
         """Count the idle time from now."""
@@ -241,14 +270,18 @@ class Engine:
         if self._order.locked() or self._closed:
             return  # whoever works now counts anew
         _log.info("%s: let go, not used for %.0f s", self.name, self._settings.idle)
+        doomed = [self._loaded]
         self._loaded = None
-        self._worker.submit(gc.collect)
+        self._worker.submit(_let_go, doomed)
 
     # ------------------------------------------------------------------ in the worker
 
     def _need(self) -> _Loaded:
         if self._loaded is None:
+            given_up = self._given_up
             self._loaded = _Loaded(self._directory, self._settings.runtime)
+            if given_up.is_set():
+                self._loaded.decoder.cancel()
         return self._loaded
 
     def _prompt(self, messages: Sequence[Message], keep: bool) -> list[int]:
@@ -318,18 +351,18 @@ class Engine:
     ) -> list[int]:
         """Tokens of the model's thought about `prompt`, ended by itself or when it has its length.
 
-        The text of it goes nowhere.
+        The text of it goes nowhere. The answer is left room in the context, half of it if need be.
         """
-        thought: list[int] = []
-        stream, text = TextStream(model.tokenizer), ""
-        for step in self._steps(model, prompt, query.sampling, query.thinking, None):
-            thought += step.tokens
-            text += stream.feed(step.tokens)
+        end = _encoded(model.tokenizer, THOUGHT_END)
+        room = model.decoder.context - len(prompt) - len(end)
+        most = min(query.thinking, room - min(query.limit, room // 2))
+        thought = Thought(model.tokenizer)
+        for step in self._steps(model, prompt, query.sampling, most, None):
             if ended.is_set():
                 raise Cancelled("given up")
-            if THINK_END in text:
-                return thought
-        return thought + _encoded(model.tokenizer, THOUGHT_END)
+            if thought.feed(step.tokens):
+                return thought.tokens
+        return thought.tokens + end
 
     def _steps(
         self,
@@ -401,6 +434,12 @@ class Engine:
         shape = [array.shape[0] for array in model.decoder.snapshot(0)]
         template = (d.folder / TEMPLATE).read_text(encoding="utf-8")
         return key(f"{weights} {shape}", template, tokens)
+
+
+def _let_go(loaded: list[_Loaded | None]) -> None:
+    """Empty the list: giving gigabytes back takes a while, in which nobody else should wait."""
+    loaded.clear()
+    gc.collect()
 
 
 def _shared(first: Sequence[int], second: Sequence[int]) -> int:

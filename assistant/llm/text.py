@@ -152,6 +152,25 @@ class ThinkFilter:
         return text
 
 
+class Thought:
+    """What a model thinks, up to and with the mark that ends it. What follows is the answer's."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._stream = TextStream(tokenizer)
+        self._end = ""
+        self.tokens: list[int] = []
+
+    def feed(self, tokens: Iterable[int]) -> bool:
+        """Think on by `tokens`; True when the thought has ended, those after its end left out."""
+        for token in tokens:
+            self.tokens.append(token)
+            text = self._end + self._stream.feed([token])
+            if THINK_END in text:
+                return True
+            self._end = text[1 - len(THINK_END) :]
+        return False
+
+
 def _beginning(text: str, wanted: Sequence[str]) -> int:
     """How many characters at the end of `text` may be the beginning of one of `wanted`."""
     longest = min(len(text), max(map(len, wanted), default=1) - 1)

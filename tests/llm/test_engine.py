@@ -292,3 +292,80 @@ async def test_smollm2_answers() -> None:
     assert "Paris" in await _text(engine, question, limit=20)
     assert engine.weak
     await engine.close()
+
+
+async def _begun() -> None:
+    """Let tasks that were just created run until they wait for the worker."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_an_answer_given_up_while_the_model_loads_is_not_begun(engine: Engine) -> None:
+    answer = asyncio.create_task(_text(engine, RULES, WEATHER, limit=1000, sampling=CHATTY))
+    await _begun()
+    answer.cancel()
+    await asyncio.gather(answer, return_exceptions=True)
+    assert answer.cancelled()
+    assert engine.loaded
+    assert _passes(engine) == 0
+    assert await _text(engine, WEATHER, limit=3, sampling=CHATTY)
+
+
+async def test_closing_while_the_model_loads_ends_what_waits_for_it(engine: Engine) -> None:
+    answer = asyncio.create_task(_text(engine, RULES, WEATHER, limit=1000, sampling=CHATTY))
+    reading = asyncio.create_task(engine.prepare([RULES], keep=True))
+    await _begun()
+    await engine.close()
+    for task in (answer, reading):
+        with pytest.raises(LlmError):
+            await task
+    assert not engine.loaded
+
+
+async def test_whoever_asks_while_the_model_loads_goes_before_what_is_read_ahead(
+    engine: Engine,
+) -> None:
+    long = Message(Role.SYSTEM, "The lamp in the hall. " * 60)
+    reading = asyncio.create_task(engine.prepare([long], keep=True))
+    await _begun()
+    await _text(engine, WEATHER, limit=1, sampling=CHATTY)
+    assert not reading.done()
+    await reading
+    read = _passes(engine)
+    await _text(engine, long, WEATHER, limit=1, sampling=CHATTY)
+    assert _passes(engine) == read + 1
+
+
+async def test_whoever_dawdles_over_an_answer_keeps_nobody_waiting(engine: Engine) -> None:
+    slow = engine.generate(Query((WEATHER,), limit=5, sampling=CHATTY))
+    first = await anext(slow)
+    async with asyncio.timeout(20):
+        assert await _text(engine, RULES, limit=3, sampling=CHATTY)
+        await engine.prepare([RULES], keep=True)
+    rest = [piece async for piece in slow]
+    assert sum(piece.tokens for piece in [first, *rest]) == 5
+
+
+async def test_an_answer_given_up_twice_is_given_up(engine: Engine) -> None:
+    """As when its time is over and the house is shut down in the same moment."""
+    await engine.load()
+    answer = asyncio.create_task(_text(engine, WEATHER, limit=1500, sampling=CHATTY))
+    await _begun()
+    answer.cancel()
+    await asyncio.sleep(0)
+    answer.cancel()
+    await asyncio.gather(answer, return_exceptions=True)
+    assert await _text(engine, WEATHER, limit=3, sampling=CHATTY)
+    assert _passes(engine) < 20
+
+
+@pytest.mark.parametrize(("limit", "least"), [(20, 20), (4096, 80)])
+async def test_a_thought_leaves_room_for_the_answer(
+    tiny: ModelDirectory, limit: int, least: int
+) -> None:
+    engine = Engine(tiny, EngineSettings(Runtime(context=256)))
+    chance = Sampling(temperature=1.0, seed=3)  # with which neither ends by itself
+    pieces = await _pieces(engine, WEATHER, limit=limit, thinking=4096, sampling=chance)
+    assert sum(piece.tokens for piece in pieces) >= least
+    assert len(_sequence(engine)) > 256 - 100
+    await engine.close()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-from assistant.llm.text import StopTexts, TextStream, ThinkFilter
+from assistant.llm.text import StopTexts, TextStream, ThinkFilter, Thought
 from tests.llm.bytelevel import tokenizer
 
 TOKENS = tokenizer()
@@ -209,3 +209,23 @@ def test_a_thought_that_the_prompt_opened() -> None:
     assert not thoughts.inside
     assert thoughts.feed("\nYes <") == "Yes "
     assert thoughts.finish() == "<"
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 5, 50])
+@pytest.mark.parametrize(
+    ("text", "thought"),
+    [
+        ("Hm.</think>Yes.", "Hm.</think>"),
+        ("Hm.\n</think>\n\nIt is raining.", "Hm.\n</think>"),
+        ("No end </thin", None),
+        ("</think></think>", "</think>"),
+        ("é🙂</think>é🙂", "é🙂</think>"),
+    ],
+)
+def test_a_thought_ends_with_its_mark(text: str, thought: str | None, at_once: int) -> None:
+    """However many tokens come at once: those after the mark are the answer's."""
+    ids = TOKENS.encode(text, add_special_tokens=False).ids
+    thinking = Thought(TOKENS)
+    ended = any(thinking.feed(ids[at : at + at_once]) for at in range(0, len(ids), at_once))
+    assert ended == (thought is not None)
+    assert TOKENS.decode(thinking.tokens, skip_special_tokens=False) == (thought or text)
