@@ -25,7 +25,8 @@ class Family(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """Dimensions of a model. `context` is the longest sequence it was made for, in tokens."""
+    """Dimensions of a model. `context` is the longest sequence it can be given, in tokens: the one
+    it was made for, or LONGEST."""
 
     family: Family
     hidden: int
@@ -59,6 +60,10 @@ class Architecture:
         return 2 * 4 * (self.layers + self.mtp_layers) * self.kv_heads * self.head_size
 
 
+LONGEST: Final = 131_072
+"""Tokens. No hub has the memory for more, and the tables of positions would fill it too."""
+_ENDLESS: Final = 1e30
+"""No setting is that large, but for infinity."""
 _FAMILIES: Final = {
     "llama": Family.LLAMA,
     "qwen2": Family.QWEN2,
@@ -69,18 +74,27 @@ _FAMILIES: Final = {
 def from_config(config: Mapping[str, Any]) -> Architecture:
     """The architecture that a Hugging Face `config.json` describes.
 
-    Raises ModelError for what the engine can't run: other architectures, scaled rotary positions,
-    sliding windows, other activations; and for missing or senseless dimensions.
+    Of several MTP layers the first is used. Raises ModelError for what the engine can't run: other
+    architectures, scaled rotary positions, sliding windows, other activations, weights that are
+    quantised already; and for missing or senseless dimensions.
     """
     kind = config.get("model_type")
     family = _FAMILIES.get(str(kind))
     if family is None:
         known = ", ".join(_FAMILIES)
-        raise ModelError(f"config.json: model_type {kind!r} can't be run; known: {known}")
-    rope = config.get("rope_scaling") or config.get("rope_parameters") or {}
-    if rope.get("rope_type", rope.get("type", "default")) != "default":
-        raise ModelError("config.json: scaled rotary positions (rope_scaling) can't be run")
-    if config.get("use_sliding_window"):
+        raise ModelError(
+            f"config.json: model_type {kind!r} can't be run; known: {known}; get a checkpoint of "
+            "one of these layouts"
+        )
+    if config.get("quantization_config") or config.get("quantization"):
+        raise ModelError(
+            "config.json: the weights are quantised already; get the checkpoint that is not "
+            "quantised (BF16, F16 or F32)"
+        )
+    rope = _rope(config)
+    layers = config.get("layer_types") or []
+    full = isinstance(layers, list) and all(layer == "full_attention" for layer in layers)
+    if config.get("use_sliding_window") or not full:
         raise ModelError("config.json: sliding-window attention can't be run")
     if config.get("hidden_act", "silu") != "silu":
         raise ModelError(f"config.json: activation {config['hidden_act']!r} can't be run")
@@ -88,7 +102,6 @@ def from_config(config: Mapping[str, Any]) -> Architecture:
         raise ModelError("config.json: a Llama with biases can't be run")
     hidden = _whole(config, "hidden_size")
     heads = _whole(config, "num_attention_heads")
-    theta = rope.get("rope_theta", config.get("rope_theta", 10_000.0))
     architecture = Architecture(
         family=family,
         hidden=hidden,
@@ -98,12 +111,12 @@ def from_config(config: Mapping[str, Any]) -> Architecture:
         head_size=_whole(config, "head_dim", hidden // heads),
         intermediate=_whole(config, "intermediate_size"),
         vocabulary=_whole(config, "vocab_size"),
-        context=_whole(config, "max_position_embeddings"),
-        rope_theta=float(theta),
-        rms_eps=float(config.get("rms_norm_eps", 1e-6)),
+        context=min(LONGEST, _whole(config, "max_position_embeddings")),
+        rope_theta=_positive({**config, **rope}, "rope_theta", 10_000.0),
+        rms_eps=_positive(config, "rms_norm_eps", 1e-6),
         qkv_bias=family is not Family.LLAMA and bool(config.get("attention_bias", True)),
         tied=bool(config.get("tie_word_embeddings", False)),
-        mtp_layers=_count(config) if family is Family.MIMO else 0,
+        mtp_layers=min(1, _count(config)) if family is Family.MIMO else 0,
     )
     check(architecture)
     return architecture
@@ -116,8 +129,27 @@ def check(architecture: Architecture) -> None:
         raise ModelError(f"{a.heads} attention heads can't share {a.kv_heads} KV heads")
     if a.head_size % 16:
         raise ModelError(f"head size {a.head_size} can't be run: onnxruntime wants multiples of 16")
-    if a.mtp_layers > 1:
-        raise ModelError(f"{a.mtp_layers} MTP layers: only checkpoints with one are known")
+    if not (0 < a.rope_theta < _ENDLESS and 0 < a.rms_eps < _ENDLESS):
+        raise ModelError(
+            f"a rotary base of {a.rope_theta} and an epsilon of {a.rms_eps} are absurd"
+        )
+
+
+def _rope(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of the rotary positions; newer and older checkpoints keep them in two places."""
+    settings: dict[str, Any] = {}
+    for key in ("rope_scaling", "rope_parameters"):
+        found = config.get(key) or {}
+        if not isinstance(found, Mapping):
+            raise ModelError(f"config.json: {key} is {found!r}; it is damaged: download it again")
+        settings |= found
+    if settings.get("rope_type", settings.get("type", "default")) != "default":
+        raise ModelError("config.json: scaled rotary positions (rope_scaling) can't be run")
+    if any(isinstance(value, Mapping) for value in settings.values()):
+        raise ModelError("config.json: rotary positions that differ from layer to layer can't run")
+    if ({**config, **settings}.get("partial_rotary_factor") or 1) != 1:
+        raise ModelError("config.json: rotary positions in a part of each head only can't be run")
+    return settings
 
 
 def _count(config: Mapping[str, Any]) -> int:
@@ -133,3 +165,11 @@ def _whole(
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= 1 << 24:
         raise ModelError(f"config.json: {key} is {value!r}; a whole number is needed")
     return value
+
+
+def _positive(config: Mapping[str, Any], key: str, default: float) -> float:
+    value = config.get(key, default)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 < value < _ENDLESS:
+        raise ModelError(f"config.json: {key} is {repr(value)[:40]}; a number above 0 is needed")
+    return float(value)

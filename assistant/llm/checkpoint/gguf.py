@@ -17,7 +17,7 @@ import gguf
 import numpy as np
 
 from assistant.errors import ModelError
-from assistant.llm.architecture import Architecture, Family, check
+from assistant.llm.architecture import LONGEST, Architecture, Family, check
 from assistant.llm.checkpoint.bpe import byte_level_bpe
 from assistant.llm.checkpoint.contract import Floats, Texts
 from assistant.llm.checkpoint.gguf_header import Place, read_header
@@ -150,6 +150,10 @@ def _hugging_face(name: str) -> str:
 
 
 def _architecture(fields: Mapping[str, Any], places: Mapping[str, Place]) -> Architecture:
+    if fields.get("split.count", 1) != 1:
+        raise ModelError(
+            "the file is a part of a model; join the parts with: llama-gguf-split --merge"
+        )
     kind = fields["general.architecture"]
     family = _FAMILIES.get(kind)
     if family is None:
@@ -164,8 +168,8 @@ def _architecture(fields: Mapping[str, Any], places: Mapping[str, Place]) -> Arc
     if biased and family is Family.LLAMA:
         raise ModelError("a Llama with biases can't be run")
 
-    def number(key: str) -> int:
-        value = fields[f"{kind}.{key}"]
+    def number(key: str, default: int | None = None) -> int:
+        value = fields.get(f"{kind}.{key}", default)
         if not isinstance(value, int) or not 0 < value <= 1 << 24:
             raise ModelError(f"{kind}.{key} is {value!r}; a whole number is needed")
         return value
@@ -180,11 +184,11 @@ def _architecture(fields: Mapping[str, Any], places: Mapping[str, Place]) -> Arc
         hidden=hidden,
         layers=number("block_count"),
         heads=heads,
-        kv_heads=number("attention.head_count_kv"),
+        kv_heads=number("attention.head_count_kv", heads),
         head_size=head_size,
         intermediate=number("feed_forward_length"),
         vocabulary=places["model.embed_tokens.weight"].shape[0],
-        context=number("context_length"),
+        context=min(LONGEST, number("context_length")),
         rope_theta=float(fields.get(f"{kind}.rope.freq_base", 10_000.0)),
         # Stored as float32: 1e-5 would come out as 9.999999747378752e-06.
         rms_eps=float(str(np.float32(fields[f"{kind}.attention.layer_norm_rms_epsilon"]))),

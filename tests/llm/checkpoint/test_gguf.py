@@ -64,8 +64,9 @@ def write(
     kind: Kind = Kind.Q8_0,
     tied: bool = False,
     splitter: str = "qwen2",
-    fields: dict[str, bool | int | str] | None = None,
+    fields: dict[str, bool | int | float | str] | None = None,
     without: tuple[str, ...] = (),
+    kv_heads: int | None = 2,
 ) -> Path:
     """A tiny GGUF file as llama.cpp's converter writes them."""
     writer = gguf.GGUFWriter(path, family)
@@ -75,9 +76,10 @@ def write(
     writer.add_embedding_length(dims["hidden_size"])
     writer.add_feed_forward_length(dims["intermediate_size"])
     writer.add_head_count(dims["num_attention_heads"])
-    writer.add_head_count_kv(dims["num_key_value_heads"])
+    if kv_heads:
+        writer.add_head_count_kv(kv_heads)
     writer.add_layer_norm_rms_eps(dims["rms_norm_eps"])
-    writer.add_rope_freq_base(dims["rope_theta"])
+    fields = {f"{family}.rope.freq_base": float(dims["rope_theta"]), **(fields or {})}
     writer.add_license("apache-2.0")
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre(splitter)
@@ -90,11 +92,13 @@ def write(
     writer.add_token_merges(merges())
     writer.add_eos_token_id(words.index("<|endoftext|>"))
     writer.add_chat_template(TEMPLATE)
-    for key, value in (fields or {}).items():
+    for key, value in fields.items():
         if isinstance(value, bool):
             writer.add_bool(key, value)
         elif isinstance(value, int):
             writer.add_uint32(key, value)
+        elif isinstance(value, float):
+            writer.add_float32(key, value)
         else:
             writer.add_string(key, value)
     for name, array in random_arrays(dims).items():
@@ -192,6 +196,11 @@ def test_what_else_is_known_of_it(tmp_path: Path) -> None:
     assert open_checkpoint(path).texts.bos == 5
 
 
+def test_as_many_kv_heads_as_heads_need_not_be_said(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.gguf", kv_heads=None)
+    assert open_checkpoint(path).architecture.kv_heads == config()["num_attention_heads"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -200,6 +209,8 @@ def test_what_else_is_known_of_it(tmp_path: Path) -> None:
         ({"fields": {"llama.rope.scaling.type": "yarn"}}, "scaled rotary positions"),
         ({"fields": {"llama.expert_count": 8}}, "mixture of experts"),
         ({"fields": {"llama.rope.dimension_count": 8}}, "a part of each head"),
+        ({"fields": {"llama.rope.freq_base": float("nan")}}, "rotary base nan"),
+        ({"fields": {"split.count": 3}}, "a part of a model; join the parts"),
         ({"without": ("model.embed_tokens.weight",)}, "no embedding"),
     ],
 )
