@@ -18,11 +18,12 @@ from assistant.home.action import Action, ParamValue
 from assistant.home.model import Device, DeviceType, Home
 from assistant.home.vocabulary import VOCABULARY, ActionError
 from assistant.plan import Plan, PlanKind, Speech
+from assistant.understand.asked import Asked, Read
 from assistant.understand.conversation import kind_words, named
 from assistant.understand.ellipsis import ones_in, substitutions
 from assistant.understand.explain import Considered
 from assistant.understand.language import Language
-from assistant.understand.match import OPENING, Asked, Read
+from assistant.understand.match import OPENING
 from assistant.understand.mood import Mood, mood
 from assistant.understand.names import Names
 from assistant.understand.normal import fold, squeeze

@@ -12,10 +12,11 @@ from typing import Any, Final
 
 from assistant.home.action import Action
 from assistant.home.model import DeviceType, Home
-from assistant.plan import Context, Plan, PlanKind, Speech, Utterance
+from assistant.plan import Plan, PlanKind, Speech
 from assistant.skill import Request, Skill, Skills
+from assistant.understand.asked import Asked
 from assistant.understand.compile import Grammar, compile_sentences
-from assistant.understand.explain import Considered, Note, Verdict, ignore
+from assistant.understand.explain import Considered, Verdict, ignore
 from assistant.understand.language import Language
 from assistant.understand.lattice import Lattice, exactly, loosely, vocabulary
 from assistant.understand.mood import is_question, without_politeness
@@ -80,25 +81,6 @@ _CLOSE: Final = 0.25
 """Difference of cost within which two readings are equally likely."""
 OPENING: Final = frozenset({"unlock", "open", "set_position"})
 """Actions that a sentence read loosely does not do unasked."""
-
-
-Read = Callable[[str], Plan | None]
-"""The plan of a sentence that is said in full; None: it is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What is the same for all that is tried on one utterance."""
-
-    utterance: Utterance
-    home: Home
-    language: Language
-    context: Context
-    note: Note
-    understand: Callable[[str], Plan]
-    """Understands a part of the sentence, for handlers."""
-    alone: Callable[[str], Plan]
-    """The same, as if nothing had been said before."""
 
 
 @dataclass(frozen=True, slots=True)

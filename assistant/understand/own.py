@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections.abc import Iterator, Sequence
@@ -12,10 +13,11 @@ from typing import Final
 from assistant.home.model import Home
 from assistant.plan import Plan
 from assistant.skill import Skills
+from assistant.understand.asked import Asked
 from assistant.understand.custom.library import CustomSentences, Version
 from assistant.understand.explain import ignore
 from assistant.understand.language import Language
-from assistant.understand.match import LOOSEST, Asked, Matcher
+from assistant.understand.match import LOOSEST, Matcher
 from assistant.understand.names import Names
 from assistant.understand.normal import fold, squeeze
 from assistant.understand.words import Word, words_of
@@ -51,6 +53,9 @@ class OwnFirst:
         Within what such a sentence stands for, it is none itself: "good night" may stand for "good
         night and lock up".
         """
+        return asked.once("own", text, functools.partial(self._read_own, asked))
+
+    def _read_own(self, asked: Asked, text: str) -> Plan | None:
         matcher, within = self._matcher(asked.language), _within.get()
         said = squeeze(text)
         if matcher is None or said in within or len(within) >= _DEEPEST:
@@ -67,20 +72,25 @@ class OwnFirst:
 
     def exactly(self, asked: Asked, text: str) -> Plan | None:
         """As `Matcher.exactly` has it."""
-        return self.own(asked, text) or self._skills.exactly(asked, text)
+        skills = functools.partial(self._skills.exactly, asked)
+        return self.own(asked, text) or asked.once("exactly", text, skills)
 
     def loosely(
         self, asked: Asked, text: str, limit: float = LOOSEST, *, free: bool = True
     ) -> Plan | None:
         """As `Matcher.loosely` has it; the likelier of the two, else the user's."""
-        matcher = self._matcher(asked.language)
-        own = None
-        if matcher is not None:
-            own = matcher.loosely(_marked(asked), text, limit, free=free)
-        other = self._skills.loosely(asked, text, limit, free=free)
-        if own is None or (other is not None and other.score > own.score):
-            return other
-        return own
+
+        def likelier(said: str) -> Plan | None:
+            matcher = self._matcher(asked.language)
+            own = None
+            if matcher is not None:
+                own = matcher.loosely(_marked(asked), said, limit, free=free)
+            other = self._skills.loosely(asked, said, limit, free=free)
+            if own is None or (other is not None and other.score > own.score):
+                return other
+            return own
+
+        return asked.once("loosely", text, likelier, limit, free)
 
     def in_no_place(self, asked: Asked, text: str) -> Plan | None:
         """As `Matcher.in_no_place` has it, of the skills' sentences alone."""

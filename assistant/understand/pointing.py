@@ -15,10 +15,10 @@ from assistant.home.action import Action
 from assistant.home.model import Device, DeviceType, Home, Timer
 from assistant.home.vocabulary import VOCABULARY
 from assistant.plan import Context, Plan, PlanKind, Speech
+from assistant.understand.asked import Asked, Read
 from assistant.understand.conversation import kind_words
 from assistant.understand.ellipsis import ones_in
 from assistant.understand.language import Language
-from assistant.understand.match import Asked, Read
 from assistant.understand.mood import Mood, mood, without_politeness
 from assistant.understand.normal import fold, squeeze
 

@@ -17,6 +17,7 @@ from typing import Final
 from assistant.home.model import Home
 from assistant.plan import NO_CONTEXT, Context, Plan, PlanKind, Speech, Utterance
 from assistant.skill import Skills
+from assistant.understand.asked import Asked
 from assistant.understand.commands import parts_of, take_apart
 from assistant.understand.corrections import corrected
 from assistant.understand.custom.library import CustomSentences
@@ -24,7 +25,7 @@ from assistant.understand.explain import Considered, Note, Verdict, ignore
 from assistant.understand.followup import SURE_IN_PART, go_on
 from assistant.understand.fronting import put_last
 from assistant.understand.language import Language, load_language
-from assistant.understand.match import SETTLED, Asked
+from assistant.understand.match import SETTLED
 from assistant.understand.mood import Mood, is_question, mood, opens_as_order, without_politeness
 from assistant.understand.names import Names
 from assistant.understand.normal import fold, squeeze

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assistant.home.model import Home
 from assistant.plan import PlanKind, Utterance
 from assistant.understand.completeness import Completeness, completeness
+from assistant.understand.explain import Considered
 from assistant.understand.language import load_language
 from assistant.understand.normal import fold, squeeze
 from assistant.understand.template import TemplateUnderstanding
@@ -81,3 +85,20 @@ def test_the_recogniser_is_told_of_names_rooms_and_verbs_but_of_nothing_hidden(v
 def test_every_language_says_yes_and_no_differently() -> None:
     language = load_language("en")
     assert not language.yes & language.no
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "turn off the kitchen light and the moon, then play the piano in the garden of eden",
+        "I went to the store and bought some milk, then I came home and watched a film",
+    ],
+)
+def test_nothing_is_read_twice(
+    said: str, understanding: TemplateUnderstanding, villa: Home
+) -> None:
+    steps: list[Considered] = []
+    understanding.understand(Utterance(said, "en"), villa, note=steps.append)
+    read = Counter(step.text for step in steps if step.stage == "loose" and step.plan is None)
+    assert read
+    assert not [text for text, times in read.items() if times > 1]
