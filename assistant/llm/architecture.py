@@ -130,9 +130,7 @@ def check(architecture: Architecture) -> None:
     if a.head_size % 16:
         raise ModelError(f"head size {a.head_size} can't be run: onnxruntime wants multiples of 16")
     if not (0 < a.rope_theta < _ENDLESS and 0 < a.rms_eps < _ENDLESS):
-        raise ModelError(
-            f"a rotary base of {a.rope_theta} and an epsilon of {a.rms_eps} are absurd"
-        )
+        raise ModelError(f"rotary base {a.rope_theta} or epsilon {a.rms_eps} can't be meant")
 
 
 def _rope(config: Mapping[str, Any]) -> dict[str, Any]:
