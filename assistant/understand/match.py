@@ -24,6 +24,7 @@ from assistant.understand.names import Names, listing, names_of
 from assistant.understand.normal import fold, squeeze
 from assistant.understand.reading import Entry, Listing, Reading, read
 from assistant.understand.sound import Alikes
+from assistant.understand.target import FURTHER_EXCEPTIONS
 from assistant.understand.words import Word, words_of
 
 _log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ _RANKS: Final = (
     "names that are said less exactly",
     "not about what was spoken of",
     "fewer words of its own",
+    "more things are excepted",
 )
 """What it is by which each part of a candidate's rank puts it behind another."""
 _PLACES: Final = ("area", "floor")
@@ -88,7 +90,7 @@ class _Candidate:
     skill: Skill
     intent: str
     slots: Mapping[str, Any]
-    rank: tuple[int, int, int, int, int]
+    rank: tuple[int, int, int, int, int, int]
     cost: float
     fixed: int
     changes: tuple[tuple[str, str], ...] = ()
@@ -353,6 +355,8 @@ class Matcher:
                 # "Make it dimmer": what was spoken of, rather than whatever is here.
                 not ("it" in slots and asked.context.recent),
                 -reading.fixed,
+                # The kitchen lights, rather than the kitchen and the lights.
+                sum(slot.endswith(FURTHER_EXCEPTIONS) for slot in slots),
             )
             skill = self._skills.skills[skill_name]
             wondered = reading.cost and asked.note is not ignore

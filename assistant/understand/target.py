@@ -4,7 +4,8 @@ Slots that name a target: `name` (a device's name), `kind` (what sort of thing: 
 "cover.blind", with "+" for several), `area`, `floor`, `here`, `there`, `everywhere`, `all`, `it`
 and `other` (the things spoken of last, and what is where and beside what they are), and, for what
 is left out, `except_name`, `except_kind`, `except_area`, `except_floor` (a second and third
-exception end with _2 and _3). Skills' handlers call `act`; questions call `find`.
+exception end with _2 and _3) and `except_it` (the things spoken of last: "everything else").
+Skills' handlers call `act`; questions call `find`.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ ONE_AT_A_TIME: Final = frozenset(
 """Types of which a singular ("the door") is one device, and several are asked about."""
 _MOST_CHOICES: Final = 5
 _TARGETS: Final = ("name", "kind", "area", "floor", "here", "everywhere", "all")
-_EXCEPTIONS: Final = ("", "_2", "_3")
+FURTHER_EXCEPTIONS: Final = ("_2", "_3")
+_EXCEPTIONS: Final = ("", *FURTHER_EXCEPTIONS)
 """What the slots of each exception end with: `except_area`, `except_area_2`."""
 
 
@@ -85,6 +87,8 @@ def find(
     wanted = tuple(types)
     slots = request.slots
     candidates = [d for d in request.home.exposed() if d.type in wanted]
+    if slots.get("except_it") and not request.recent:
+        return Found(problem=Plan(PlanKind.ASK, speech=Speech("core.which_device")))
     candidates = _without_excepted(request, candidates)
     if slots.get("it"):
         areas = place_of(request)
@@ -130,9 +134,11 @@ def find(
     if not candidates:
         return Found(problem=refuse("core.cannot", kind=kind or str(wanted[0]), place=""))
     # "The lights except in the bedroom" are all of the home, wherever they are spoken of.
-    if slots.get("everywhere") or any(f"except_{place}" in slots for place in ("area", "floor")):
+    if slots.get("everywhere") or _excepts_elsewhere(request):
         return Found(tuple(candidates))
     here = [d for d in candidates if d.area is not None and d.area == request.utterance.area]
+    if here and many:
+        return Found(tuple(here))
     if here:
         return _choose(request, here, asked_for_all=True, several=several, prefer=prefer)
     if slots.get("here"):
@@ -151,7 +157,25 @@ def find(
 def _without_excepted(request: Request, candidates: list[Device]) -> list[Device]:
     """`candidates` without those of "except the kitchen and Emma's lamp", "but not the TV"."""
     spared = {d.id for which in _EXCEPTIONS for d in _excepted(request, which, candidates)}
+    if request.slots.get("except_it"):
+        spared |= set(request.recent)
     return [d for d in candidates if d.id not in spared]
+
+
+def _excepts_elsewhere(request: Request) -> bool:
+    """Whether what is excepted tells that not only things of this room are meant."""
+    if any(f"except_{place}" in request.slots for place in ("area", "floor")):
+        return True
+    spared = [d for which in _EXCEPTIONS for d in _named_as_excepted(request, which)]
+    if request.slots.get("except_it"):
+        spared += [d for d in request.home.exposed() if d.id in request.recent]
+    return bool(spared) and all(d.area != request.utterance.area for d in spared)
+
+
+def _named_as_excepted(request: Request, which: str) -> list[Device]:
+    name = request.slots.get(f"except_name{which}")
+    ids = request.names["name"].get(name, ()) if name else ()
+    return [d for d in request.home.exposed() if d.id in ids]
 
 
 def _excepted(request: Request, which: str, candidates: Sequence[Device]) -> Sequence[Device]:
@@ -179,7 +203,10 @@ def _excepted(request: Request, which: str, candidates: Sequence[Device]) -> Seq
 
 
 def _other(request: Request, candidates: Sequence[Device]) -> Found:
-    """ "The other one": what is beside the things spoken of last, alike in name if any is."""
+    """ "The other one": what is beside the things spoken of last, alike in name if any is.
+
+    "The others" are all of what is beside them.
+    """
     last = [d for d in request.home.exposed() if d.id in request.recent]
     if not last:
         return Found(problem=Plan(PlanKind.ASK, speech=Speech("core.which_device")))
@@ -187,10 +214,13 @@ def _other(request: Request, candidates: Sequence[Device]) -> Found:
     beside = [d for d in candidates if d not in last and (d.type, d.area) in places]
     called = {word for d in last for name in spoken_names(d) for word in name.split()}
     alike = [d for d in beside if any(called & {*n.split()} for n in spoken_names(d))]
-    kind, _ = parse_kind(request.slots.get("kind", ""))
-    found = tuple(alike or of_kind(beside, kind))
+    kind, several = parse_kind(request.slots.get("kind", ""))
+    several = several or request.slots["other"] == "several"
+    found = tuple((not several and alike) or of_kind(beside, kind))
     if not found:
         return Found(problem=UNKNOWN)
+    if several:
+        return Found(found)
     return Found(found, _ask_which(found, request.home) if len(found) > 1 else None)
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import functools
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeGuard
 
 from assistant.home.model import Home
 from assistant.plan import NO_CONTEXT, Context, Plan, PlanKind, Speech, Utterance
@@ -31,6 +31,7 @@ from assistant.understand.names import Names
 from assistant.understand.normal import fold, squeeze
 from assistant.understand.own import OwnFirst
 from assistant.understand.pointing import of_several, where_that_is
+from assistant.understand.sparing import in_full, of_it_alone, spared
 from assistant.understand.words import words_of
 
 _LONGEST: Final = 400
@@ -91,6 +92,7 @@ class TemplateUnderstanding:
                 self._fronted(asked, text)
                 or self._corrected(asked, text)
                 or self._misjoined(asked, text)
+                or self._sparing(asked, text)
                 or self._several(asked, text)
                 or plan
             )
@@ -193,6 +195,34 @@ class TemplateUnderstanding:
                 return plan
         return None
 
+    def _sparing(self, asked: Asked, text: str) -> Plan | None:
+        """The plan of `text` without what it says is to stay as it is; None: it spares nothing.
+
+        Where "the others" are not to be told, nothing is understood: they are not all there is.
+        """
+        folded, start = without_politeness(fold(text), asked.language)
+        body = text[start : start + len(folded)]
+        clear = True
+        for one in spared(body, asked.language):
+            kept = self._meant(asked, of_it_alone(one, asked.language))
+            devices = [asked.home.devices[i] for i in kept]
+            for said in in_full(one, devices, asked.language):
+                plan = self._matcher.exactly(asked, said) or self._several(asked, said)
+                if _commands(plan) and not kept & _touched(plan):
+                    asked.note(Considered("spared", said, plan))
+                    return plan
+            clear = clear and one.others is None
+            clear = clear and not kept & _touched(self._several(asked, text))
+        return None if clear else _not_understood(text)
+
+    def _meant(self, asked: Asked, sentences: Iterable[str]) -> frozenset[str]:
+        """The devices that the first of `sentences` that is a command is about."""
+        for said in sentences:
+            plan = self._plainly(asked, said) or self._several(asked, said)
+            if plan is not None and (ids := _touched(plan)):
+                return ids
+        return frozenset()
+
     def _plainly(self, asked: Asked, text: str) -> Plan | None:
         return self._matcher.exactly(asked, text) or self._fronted(asked, text)
 
@@ -283,6 +313,14 @@ def _reject(asked: Asked, stage: str, text: str, reason: str, plan: Plan | None 
 def _asks(text: str, language: Language) -> bool:
     folded, start = without_politeness(fold(text), language)
     return is_question(text, folded, start, language)
+
+
+def _commands(plan: Plan | None) -> TypeGuard[Plan]:
+    return plan is not None and plan.kind in _OF_FREE_TEXT and plan.score == 1
+
+
+def _touched(plan: Plan | None) -> frozenset[str]:
+    return frozenset(i for action in plan.actions for i in action.devices) if plan else frozenset()
 
 
 def _refuses(plan: Plan | None) -> bool:

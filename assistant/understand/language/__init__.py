@@ -31,6 +31,10 @@ The files of a folder together hold, all of it in the plain spelling people use:
                `position_forms` have it by
 `position_forms`  other ways to say such a name, with {name}, which is the rest, and {position}
 `excepting`    words before what is excepted from all the commands of a sentence ("except")
+`sparing`      how one says what is to stay as it is while all else changes: `clauses`, patterns of
+               whole clauses, with the group `what`; `others`, pairs of pattern and replacement that
+               put what speaks of all else ("the other blinds") as all there is, with {kind} for the
+               word for it; `form`, a command with an exception, with {order} and {what}
 `fronting`     first words of what may be said before a command instead of after it ("in")
 `joining`      words between two commands in one sentence
 `correcting`   words by which a speaker takes back what was said before them
@@ -97,6 +101,7 @@ _KEYS = frozenset(
         "positions",
         "position_forms",
         "excepting",
+        "sparing",
         "fronting",
         "joining",
         "correcting",
@@ -123,6 +128,19 @@ class PinWords:
     words: Sequence[str]
     digits: Mapping[str, str]
     times: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class SparingWords:
+    """How it is said in a language what stays as it is. Patterns are for folded text."""
+
+    clauses: tuple[re.Pattern[str], ...]
+    others: tuple[tuple[re.Pattern[str], str], ...]
+    form: str
+
+    def form_of(self, others: re.Match[str]) -> str:
+        """What is said instead of `others`, which one of the patterns found."""
+        return next(form for pattern, form in self.others if pattern is others.re)
 
 
 @dataclass(frozen=True)
@@ -159,6 +177,7 @@ class Language:
     positions: Mapping[str, str]
     position_forms: tuple[str, ...]
     excepting: re.Pattern[str]
+    sparing: SparingWords
     fronting: frozenset[str]
     joining: re.Pattern[str]
     joints: frozenset[str]
@@ -287,6 +306,11 @@ def read_language(code: str, folder: Traversable) -> Language:
         positions=data["positions"],
         position_forms=tuple(data["position_forms"]),
         excepting=re.compile(rf"\s+(?:{_either(data['excepting'])})(?=\s)"),
+        sparing=SparingWords(
+            clauses=tuple(map(re.compile, data["sparing"]["clauses"])),
+            others=tuple((re.compile(said), form) for said, form in data["sparing"]["others"]),
+            form=data["sparing"]["form"],
+        ),
         fronting=frozenset(map(squeeze, data["fronting"])),
         joining=re.compile(rf"\s+(?:{_either(data['joining'])})\s+"),
         joints=frozenset(data["joining"]),
