@@ -22,7 +22,7 @@ from assistant.errors import AssistantError
 from assistant.llm.model import LanguageModel, Piece
 from assistant.llm.serve.answer import Header, events, whole
 from assistant.llm.serve.refusal import RefusalError, error_response
-from assistant.llm.serve.request import Asked, read
+from assistant.llm.serve.request import Asked, no_such_model, read
 
 MOST_AT_ONCE: Final = 8
 """Requests that are answered or wait to be; the model takes them one after the other."""
@@ -51,7 +51,13 @@ def application(
     async def models(request: Request) -> Response:
         _check_key(request, api_key)
         entry = {"id": name, "object": "model", "created": started, "owned_by": "mimo-voice"}
-        return JSONResponse({"object": "list", "data": [entry]})
+        match request.path_params.get("model"):
+            case None:
+                return JSONResponse({"object": "list", "data": [entry]})
+            case asked if asked == name:
+                return JSONResponse(entry)
+            case asked:
+                raise no_such_model(asked, name)
 
     async def chat(request: Request) -> Response:
         _check_key(request, api_key)
@@ -71,6 +77,7 @@ def application(
     return Starlette(
         routes=[
             Route("/v1/models", models),
+            Route("/v1/models/{model:path}", models),
             Route("/v1/chat/completions", chat, methods=["POST"]),
             Route("/health", health),
         ],

@@ -17,8 +17,12 @@ from assistant.llm.serve.tools import Call, Choice, Named, Tool, calling, offer,
 
 LIMIT: Final = 1024
 """Tokens of an answer where the client names no limit."""
+MOST: Final = 32768
+"""Tokens of an answer, whatever limit the client names."""
 TEMPERATURE: Final = 0.6
 """Where the client names none: what MiMo's makers recommend."""
+_LEAST_TOP_P: Final = 1e-6
+"""Instead of 0, which clients write for "the best token alone"."""
 _THINKING: Final = {"none": 0, "minimal": 0, "low": 256, "medium": 1024, "high": 4096}
 
 
@@ -27,8 +31,8 @@ class _Read(BaseModel):
 
 
 class _Part(_Read):
-    type: Literal["text"]
-    text: str
+    type: str
+    text: str | None = None
 
 
 class _CalledFunction(_Read):
@@ -84,10 +88,10 @@ class _Request(_Read):
     messages: list[_Message] = Field(min_length=1, max_length=512)
     stream: bool | None = None
     stream_options: _StreamOptions | None = None
-    max_tokens: Annotated[int, Field(ge=1, le=32768)] | None = None
-    max_completion_tokens: Annotated[int, Field(ge=1, le=32768)] | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     min_p: Annotated[float, Field(ge=0, le=1)] | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
     stop: str | Annotated[list[str], Field(max_length=16)] | None = None
@@ -126,13 +130,8 @@ def read(data: bytes, model: str) -> Asked:
     except ValidationError as error:
         raise _invalid(error) from error
     if request.model not in (None, "", model):
-        raise RefusalError(
-            f"there is no model {request.model!r} here, only {model!r}",
-            status=404,
-            param="model",
-            code="model_not_found",
-        )
-    messages = tuple(_message(message) for message in request.messages)
+        raise no_such_model(request.model, model)
+    messages = tuple(_message(message, i) for i, message in enumerate(request.messages))
     if not any(message.content.strip() for message in messages):
         raise RefusalError("all messages are empty; say something", param="messages")
     schema = _schema(request.response_format)
@@ -145,10 +144,11 @@ def read(data: bytes, model: str) -> Asked:
             tools, choice, answer=schema, several=request.parallel_tool_calls is not False
         )
     stop = (request.stop,) if isinstance(request.stop, str) else tuple(request.stop or ())
-    limit = request.max_completion_tokens or request.max_tokens or LIMIT
+    limit = min(request.max_completion_tokens or request.max_tokens or LIMIT, MOST)
     temperature = TEMPERATURE if request.temperature is None else request.temperature
     seed = None if request.seed is None else request.seed % 2**63
-    sampling = Sampling(temperature, request.top_p or 1.0, request.min_p or 0.0, seed)
+    top_p = 1.0 if request.top_p is None else max(request.top_p, _LEAST_TOP_P)
+    sampling = Sampling(temperature, top_p, request.min_p or 0.0, seed)
     return Asked(
         Query(
             messages,
@@ -164,16 +164,35 @@ def read(data: bytes, model: str) -> Asked:
     )
 
 
-def _message(message: _Message) -> Message:
+def no_such_model(asked: str, there: str) -> RefusalError:
+    """The refusal of a model that is not the one that is `there`."""
+    return RefusalError(
+        f"there is no model {asked!r} here, only {there!r}",
+        status=404,
+        param="model",
+        code="model_not_found",
+    )
+
+
+def _message(message: _Message, place: int) -> Message:
     role = Role.SYSTEM if message.role == "developer" else Role(message.role)
     if isinstance(message.content, list):
-        content = "\n".join(part.text for part in message.content)
+        content = "\n".join(_text(part, place) for part in message.content)
     else:
         content = message.content or ""
     if message.tool_calls:
         calls = [Call(c.function.name, _object(c.function.arguments)) for c in message.tool_calls]
         content = spoken_calls(calls)
     return Message(role, content)
+
+
+def _text(part: _Part, place: int) -> str:
+    if part.type != "text" or part.text is None:
+        raise RefusalError(
+            f"this model reads text alone, and no {part.type!r}; send parts of type 'text'",
+            param=f"messages.{place}.content",
+        )
+    return part.text
 
 
 def _object(arguments: str) -> dict[str, Any]:
@@ -222,9 +241,17 @@ def _thinking(request: _Request) -> int:
 
 
 def _invalid(error: ValidationError) -> RefusalError:
-    problem = error.errors(include_url=False, include_context=False)[0]
-    place = ".".join(str(part) for part in problem["loc"])
+    # Of what may be one thing or another, the one that fits furthest is meant.
+    problem = max(
+        error.errors(include_url=False, include_context=False), key=lambda found: len(found["loc"])
+    )
+    place = ".".join(str(part) for part in problem["loc"] if not _is_type(part))
     return RefusalError(
         f"{place}: {problem['msg']}" if place else f"the request is wrong: {problem['msg']}",
         param=place or None,
     )
+
+
+def _is_type(part: int | str) -> bool:
+    """Whether a part of a place is no field, but pydantic's name for one of several types."""
+    return isinstance(part, str) and (part in ("str", "_Named") or "[" in part)

@@ -17,6 +17,11 @@ from assistant.llm.model import Message, Role
 
 MOST_CALLS: Final = 16
 """In one answer."""
+_TOGETHER: Final = frozenset(
+    {"additionalProperties", "patternProperties", "unevaluatedProperties", "propertyNames"}
+    | {"anyOf", "oneOf", "$ref", "not", "if", "dependentSchemas"}
+)
+"""What says more of an object's properties than `properties` does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +144,7 @@ class CallReader:
 
 
 def _call(tool: Tool, definitions: dict[str, Any]) -> dict[str, Any]:
-    arguments = _hoisted(tool.parameters, tool.name, definitions)
+    arguments = _hoisted(_closed(tool.parameters), f"tool.{tool.name}", definitions)
     return _object({"name": {"const": tool.name}, "arguments": arguments})
 
 
@@ -152,29 +157,57 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _hoisted(schema: Mapping[str, Any], owner: str, definitions: dict[str, Any]) -> Any:
-    """`schema` as a part of another, which gets its definitions: references count from the root."""
-    own = {key: schema.get(key) for key in ("$defs", "definitions") if key in schema}
-    bare = {key: value for key, value in schema.items() if key not in own and key != "$schema"}
-    for key, members in own.items():
-        for name, member in (members or {}).items():
-            definitions[f"{owner}.{key}.{name}"] = _redirected(member, owner)
-    return _redirected(bare, owner)
+def _hoisted(schema: Any, owner: str, definitions: dict[str, Any]) -> Any:
+    """`schema` as a part of another: where it has references, which count from the root, as one of
+    its definitions.
+    """
+    bare = {key: value for key, value in schema.items() if key not in ("$schema", "$id")}
+    redirected = _redirected(bare, f"#/$defs/{owner}")
+    if redirected == bare:
+        return bare
+    definitions[owner] = redirected
+    return {"$ref": f"#/$defs/{owner}"}
 
 
-def _redirected(value: Any, owner: str) -> Any:
+def _redirected(value: Any, root: str) -> Any:
     match value:
         case {"$ref": str(target), **rest}:
-            parts = target.split("/")
-            if parts[:1] == ["#"] and len(parts) == 3 and parts[1] in ("$defs", "definitions"):
-                target = f"#/$defs/{owner}.{parts[1]}.{parts[2]}"
-            return {"$ref": target, **{k: _redirected(v, owner) for k, v in rest.items()}}
+            target = root + target[1:] if target.startswith("#") else target
+            return {"$ref": target, **{k: _redirected(v, root) for k, v in rest.items()}}
         case dict():
-            return {key: _redirected(member, owner) for key, member in value.items()}
+            return {key: _redirected(member, root) for key, member in value.items()}
         case list():
-            return [_redirected(member, owner) for member in value]
+            return [_redirected(member, root) for member in value]
         case _:
             return value
+
+
+def _closed(schema: Any) -> Any:
+    """`schema` without arguments that it does not name, unless it says that there are others.
+
+    Most tools' schemas say neither; a model would go on inventing. Parts that describe one object
+    together stay as they are: each knows only some of its properties.
+    """
+    if not isinstance(schema, Mapping) or "allOf" in _json(schema):
+        return schema
+    return _without_others(schema)
+
+
+def _without_others(schema: Any) -> Any:
+    if not isinstance(schema, Mapping):
+        return schema
+    named = isinstance(schema.get("properties"), Mapping)
+    if named and not schema.keys().isdisjoint(_TOGETHER):
+        return schema
+    closed = dict(schema)
+    for key, value in schema.items():
+        if key in ("properties", "$defs", "definitions") and isinstance(value, Mapping):
+            closed[key] = {name: _without_others(member) for name, member in value.items()}
+        elif key in ("anyOf", "oneOf", "prefixItems") and isinstance(value, list):
+            closed[key] = [_without_others(member) for member in value]
+        elif key == "items":
+            closed[key] = _without_others(value)
+    return {**closed, "additionalProperties": False} if named else closed
 
 
 def _json(value: Any) -> str:

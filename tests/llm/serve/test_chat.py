@@ -20,6 +20,9 @@ HI: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hi."}]
 async def test_models_lists_the_one(client: openai.AsyncOpenAI) -> None:
     models = await client.models.list()
     assert [entry.id for entry in models.data] == ["toy"]
+    assert (await client.models.retrieve("toy")).id == "toy"
+    with pytest.raises(openai.NotFoundError, match="toy"):
+        await client.models.retrieve("gpt-9")
 
 
 async def test_the_models_name_stays_while_another_answers_for_it(
@@ -81,6 +84,8 @@ async def test_pieces_arrive_as_they_are_made(
             {"limit": 1024, "sampling": Sampling(0.6), "stop": (), "thinking": 0, "schema": None},
         ),
         ({"max_tokens": 7}, {"limit": 7}),
+        ({"max_tokens": 10**9}, {"limit": 32768}),
+        ({"top_p": 0}, {"sampling": Sampling(0.6, 1e-6)}),
         ({"max_completion_tokens": 8}, {"limit": 8}),
         ({"temperature": 0}, {"sampling": Sampling(0.0)}),
         (

@@ -11,11 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from assistant.llm.grammar import Grammars
 from assistant.llm.model import Finish
-from assistant.llm.serve.tools import Call, CallReader, Named, Tool, calling, spoken_calls
+from assistant.llm.serve.tools import Call, CallReader, Tool, calling, spoken_calls
+from tests.llm.bytelevel import tokenizer
 
 from .model import ScriptedModel
 
+TOKENS = tokenizer()
+GRAMMARS = Grammars(TOKENS, TOKENS.get_vocab_size(), (TOKENS.get_vocab()["<|im_end|>"],))
 LIGHT = {
     "type": "object",
     "properties": {"room": {"enum": ["hall", "kitchen"]}, "on": {"type": "boolean"}},
@@ -178,20 +182,74 @@ async def test_a_choice_of_what_is_not_there_is_refused(
     assert caught.value.param == "tool_choice"
 
 
-def test_references_of_a_tools_schema_lead_to_the_same_in_ours() -> None:
-    schema = {
-        "$schema": "http://json-schema.org/draft-07/schema#",
-        "type": "object",
-        "properties": {"a": {"$ref": "#/$defs/room"}, "b": {"$ref": "#/definitions/room"}},
-        "$defs": {"room": {"type": "object", "properties": {"next": {"$ref": "#/$defs/room"}}}},
-        "definitions": {"room": {"const": "x"}},
-    }
-    ours = calling((Tool("one", "", schema), Tool("two", "", LIGHT)), Named("one"))
-    arguments = ours["properties"]["tool_calls"]["items"]["anyOf"][0]["properties"]["arguments"]
-    a, b = (arguments["properties"][key]["$ref"].split("/") for key in "ab")
-    assert a[:2] == b[:2] == ["#", "$defs"]
-    assert ours["$defs"][b[2]] == {"const": "x"}
-    assert ours["$defs"][a[2]]["properties"]["next"]["$ref"] == "/".join(a)
+RECURSIVE: Any = {
+    "type": "object",
+    "properties": {"v": {"enum": [1, 2]}, "kids": {"type": "array", "items": {"$ref": "#"}}},
+    "required": ["v", "kids"],
+}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "right", "wrong"),
+    [
+        (
+            {
+                "$schema": "http://json-schema.org/draft-07/schema#",
+                "type": "object",
+                "properties": {"a": {"$ref": "#/$defs/x"}, "b": {"$ref": "#/definitions/x"}},
+                "required": ["a", "b"],
+                "$defs": {"x": {"anyOf": [{"const": 1}, {"$ref": "#/$defs/list"}]},
+                          "list": {"type": "array", "items": {"$ref": "#/$defs/x"}}},
+                "definitions": {"x": {"const": "y"}},
+            },
+            {"a": [[1], 1], "b": "y"},
+            {"a": "y", "b": 1},
+        ),
+        (RECURSIVE, {"v": 1, "kids": [{"v": 2, "kids": []}]}, {"v": 1, "kids": [{"v": 3}]}),
+        (
+            {
+                "type": "object",
+                "properties": {"a": {"enum": [1, 2]}, "b": {"$ref": "#/properties/a"}},
+                "required": ["a", "b"],
+            },
+            {"a": 1, "b": 2},
+            {"a": 1, "b": 3},
+        ),
+        # Not said to be closed: a model would go on inventing.
+        (LIGHT, {"room": "hall", "on": True}, {"room": "hall", "on": True, "type": "boolean"}),
+        (
+            {"type": "object", "properties": {"to": LIGHT}, "required": ["to"]},
+            {"to": {"room": "hall", "on": True}},
+            {"to": {"room": "hall", "on": True, "off": False}},
+        ),
+        # Said to be open, or of parts: what the other part knows is not invented.
+        ({"type": "object", "properties": {}, "additionalProperties": True}, {"x": 1}, 1),
+        ({"type": "object"}, {"x": 1}, 1),
+        (
+            {
+                "allOf": [
+                    {"type": "object", "properties": {"a": {"const": 1}}, "required": ["a"]},
+                    {"type": "object", "properties": {"b": {"const": 2}}, "required": ["b"]},
+                ]
+            },
+            {"a": 1, "b": 2},
+            {"a": 2, "b": 2},
+        ),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["one", "answer", "tool"])
+def test_arguments_are_of_the_tools_schema(
+    name: str, parameters: Any, right: Any, wrong: Any
+) -> None:
+    """Wherever its references lead, and whatever the other tools and the answer define."""
+    other = {"type": "object", "$defs": {"x": {"const": "z"}}, "properties": {}}
+    tools = (Tool(name, "", parameters), Tool("two", "", other), Tool("three", "", RECURSIVE))
+    schema = calling(tools, "auto", answer=other)
+    for arguments, fits in ((right, True), (wrong, False)):
+        text = spoken_calls([Call(name, arguments)])
+        matcher = GRAMMARS.compile(schema).start()
+        ids = TOKENS.encode(text, add_special_tokens=False).ids
+        assert all(matcher.consume(token) for token in ids) == fits, text
 
 
 @given(
