@@ -81,6 +81,7 @@ class RemoteModel:
     ) -> None:
         address, self._where = _address(url)
         self._model = model
+        self._named = model is not None
         self._weak = weak
         self._patience = patience or Patience()
         self._dialect = Dialect()
@@ -165,11 +166,11 @@ class RemoteModel:
 
     async def _open(self, query: Query, deadline: float) -> openai.AsyncStream[ChatCompletionChunk]:
         """Ask, ever more simply as long as the server refuses; remember what it took."""
-        dialect = self._dialect
         refusal: QueryError | None = None
+        found = self._model is not None and not self._named
         with self._explained():
             async with asyncio.timeout_at(deadline):
-                model = await self._model_name()
+                model, dialect = await self._model_name(), self._dialect
                 while True:
                     asked = body(query, dialect)
                     messages = asked.pop("messages")
@@ -177,6 +178,13 @@ class RemoteModel:
                         stream = await self._client.chat.completions.create(
                             model=model, messages=messages, stream=True, extra_body=asked
                         )
+                    except openai.NotFoundError:
+                        if not found:
+                            raise
+                        # What was found before is gone: the server has another model by now.
+                        self._model, found = None, False
+                        self._dialect = Dialect()
+                        model, dialect = await self._model_name(), self._dialect
                     except openai.APIStatusError as error:
                         if error.status_code not in _REFUSED:
                             raise

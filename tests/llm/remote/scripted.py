@@ -19,13 +19,14 @@ Script = Callable[[dict[str, Any]], Response]
 
 
 class Server:
-    """Answers chat completions by `script`, and remembers what it was asked."""
+    """Answers chat completions by `script`, and remembers what it was asked; lists `model`."""
 
     def __init__(self, script: Script) -> None:
         self.script = script
         self.asked: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.url = ""
+        self.model = "mimo"
 
     async def chat(self, request: Request) -> Response:
         self.headers.append(dict(request.headers))
@@ -38,7 +39,7 @@ async def scripted(script: Script, **options: Any) -> AsyncIterator[Server]:
     server = Server(script)
 
     async def models(_: Request) -> Response:
-        return JSONResponse({"object": "list", "data": [{"id": "mimo", "object": "model"}]})
+        return JSONResponse({"object": "list", "data": [{"id": server.model, "object": "model"}]})
 
     routes = [
         Route("/v1/chat/completions", server.chat, methods=["POST"]),

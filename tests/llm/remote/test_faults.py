@@ -209,6 +209,32 @@ async def test_errors_name_the_server_and_a_remedy(script: Script, reason: str) 
         await model.close()
 
 
+async def test_a_server_may_change_its_model_where_none_is_named() -> None:
+    """It is upgraded while we run: neither its old name nor its old ways hold for the new one."""
+
+    def new(asked: dict[str, Any]) -> Response:
+        if asked["model"] != server.model:
+            return refusal(f"The model `{asked['model']}` does not exist.", 404)
+        return said("Hello.")
+
+    async with scripted(takes()) as server:
+        model, named = RemoteModel(server.url), RemoteModel(server.url, model="mimo")
+        for asked in (model, named):
+            await answer(asked, query(schema=SCHEMA))
+        server.script, server.model = new, "mimo-2"
+        assert await answer(model, query(schema=SCHEMA)) == "Hello."
+        assert server.asked[-1]["model"] == "mimo-2"
+        assert "json_schema" in server.asked[-1]["response_format"]
+        assert "mimo-2" in model.name
+        with pytest.raises(LlmError, match=r"knows no mimo .*check llm\.remote\.model"):
+            await answer(named, query())
+        server.script = lambda _: refusal("no", 404)
+        with pytest.raises(LlmError, match=r"check llm\.remote\.model"):
+            await answer(model, query())
+        await model.close()
+        await named.close()
+
+
 async def test_a_server_that_knows_no_limit_is_cut_off() -> None:
     async with scripted(lambda _: said(*"abcdefghij" * 50, finish=None)) as server:
         model = RemoteModel(server.url)
