@@ -276,6 +276,10 @@ class RemoteModel:
                 "model"
             ) from error
         except (openai.OpenAIError, ValueError) as error:
+            if not isinstance(error, openai.APITimeoutError) and isinstance(
+                error, openai.APIConnectionError
+            ):
+                self._dialect = Dialect()  # it may come back as another version
             raise LlmError(self._reason(error)) from error
 
     def _reason(self, error: Exception) -> str:

@@ -26,9 +26,9 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def served(application: ASGIApp, **options: Any) -> AsyncIterator[str]:
-    """Where `application` is served, without a slash at the end."""
-    listener = listen("127.0.0.1", 0, api_key=None)
+async def served(application: ASGIApp, *, port: int = 0, **options: Any) -> AsyncIterator[str]:
+    """Where `application` is served, without a slash at the end; port 0: any."""
+    listener = listen("127.0.0.1", port, api_key=None)
     port = listener.getsockname()[1]
     config = uvicorn.Config(application, log_config=None, timeout_graceful_shutdown=1, **options)
     server = _Server(config)

@@ -235,6 +235,20 @@ async def test_a_server_may_change_its_model_where_none_is_named() -> None:
         await named.close()
 
 
+async def test_a_server_that_was_away_may_have_learned() -> None:
+    async with scripted(takes()) as server:
+        model = RemoteModel(server.url, retries=0)
+        await answer(model, query(schema=SCHEMA))
+        assert "response_format" not in server.asked[-1]
+    with pytest.raises(LlmError, match="refuses connections"):
+        await answer(model, query(schema=SCHEMA))
+    port = int(server.url.rpartition(":")[2])
+    async with scripted(lambda _: said("Hello."), port=port) as server:
+        await answer(model, query(schema=SCHEMA))
+        assert "json_schema" in server.asked[-1]["response_format"]
+    await model.close()
+
+
 async def test_a_server_that_knows_no_limit_is_cut_off() -> None:
     async with scripted(lambda _: said(*"abcdefghij" * 50, finish=None)) as server:
         model = RemoteModel(server.url)
