@@ -29,7 +29,7 @@ from assistant.errors import LlmError
 from assistant.llm import memory
 from assistant.llm.chat import THOUGHT_END, encode, static_prefix
 from assistant.llm.decoder import Cancelled, Decoder, Floats, Runtime
-from assistant.llm.directory import TEMPLATE, ModelDirectory
+from assistant.llm.directory import TEMPLATE, ModelDirectory, read_directory
 from assistant.llm.drafting import Acceptance, Costs, Drafting
 from assistant.llm.generate import Step, generate
 from assistant.llm.grammar import Grammars, Matcher
@@ -69,7 +69,6 @@ class _Loaded:
     def __init__(self, directory: ModelDirectory, runtime: Runtime) -> None:
         memory.check(directory, runtime.context, drafting=runtime.drafting)
         started = time.monotonic()
-        self.directory = directory
         self.tokenizer = read_tokenizer(directory)
         self.template = read_template(directory, self.tokenizer)
         self.decoder = Decoder(directory, runtime)
@@ -279,6 +278,10 @@ class Engine:
     def _need(self) -> _Loaded:
         if self._loaded is None:
             given_up = self._given_up
+            directory = read_directory(self._directory.folder)
+            if directory.files != self._directory.files:  # built anew since
+                self._directory = directory
+                self._kept.clear()
             self._loaded = _Loaded(self._directory, self._settings.runtime)
             if given_up.is_set():
                 self._loaded.decoder.cancel()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import shutil
 import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -240,10 +241,7 @@ async def test_an_unused_model_is_let_go(
     engine = Engine(tiny, EngineSettings(Runtime(context=512), idle=0.2))
     first = await _text(engine, WEATHER, limit=5, sampling=CHATTY)
     assert engine.loaded
-    deadline = time.monotonic() + 10
-    while engine.loaded:
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)
+    await _let_go(engine)
     assert await _text(engine, WEATHER, limit=5, sampling=CHATTY) == first
     await engine.close()
 
@@ -265,7 +263,7 @@ async def test_damaged_files_are_named(tmp_path: Path, file: str) -> None:
     directory = build_tiny(tmp_path)
     (directory.folder / file).write_bytes(b"\0" * 100)
     engine = Engine(directory, EngineSettings())
-    with pytest.raises(ModelError, match=f"{file}.*build it anew"):
+    with pytest.raises(ModelError, match=f"{file}.*anew"):
         await _text(engine, WEATHER)
     await engine.close()
 
@@ -292,6 +290,13 @@ async def test_smollm2_answers() -> None:
     assert "Paris" in await _text(engine, question, limit=20)
     assert engine.weak
     await engine.close()
+
+
+async def _let_go(engine: Engine) -> None:
+    deadline = time.monotonic() + 10
+    while engine.loaded:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
 
 
 async def _begun() -> None:
@@ -369,3 +374,23 @@ async def test_a_thought_leaves_room_for_the_answer(
     assert sum(piece.tokens for piece in pieces) >= least
     assert len(_sequence(engine)) > 256 - 100
     await engine.close()
+
+
+async def test_a_model_that_was_built_anew_is_read_anew(tmp_path: Path) -> None:
+    """Nothing of what the old one computed is taken for the new one's."""
+    settings = EngineSettings(Runtime(context=512), idle=0.05, prefixes=tmp_path / "prefixes")
+    old = build_tiny(tmp_path / "model", quantisation=Quantisation(block=32))
+    engine = Engine(old, settings)
+    await engine.prepare([RULES], keep=True)
+    before = await _text(engine, RULES, WEATHER, limit=10, sampling=CHATTY)
+    await _let_go(engine)
+    shutil.rmtree(tmp_path / "model")
+    new = build_tiny(tmp_path / "model", seed=1, quantisation=Quantisation(block=32))
+    fresh = Engine(new, EngineSettings(Runtime(context=512)))
+    expected = await _text(fresh, RULES, WEATHER, limit=10, sampling=CHATTY)
+    assert expected != before
+    assert await _text(engine, RULES, WEATHER, limit=10, sampling=CHATTY) == expected
+    await engine.prepare([RULES], keep=True)
+    assert await _text(engine, RULES, WEATHER, limit=10, sampling=CHATTY) == expected
+    await engine.close()
+    await fresh.close()
