@@ -62,6 +62,8 @@ class Architecture:
 
 LONGEST: Final = 131_072
 """Tokens. No hub has the memory for more, and the tables of positions would fill it too."""
+_MOST: Final = 1 << 24
+"""No dimension is larger."""
 _ENDLESS: Final = 1e30
 """No setting is that large, but for infinity."""
 _FAMILIES: Final = {
@@ -125,6 +127,9 @@ def from_config(config: Mapping[str, Any]) -> Architecture:
 def check(architecture: Architecture) -> None:
     """Raise ModelError where the dimensions do not fit each other."""
     a = architecture
+    sizes = (a.hidden, a.layers, a.heads, a.kv_heads, a.head_size, a.intermediate, a.vocabulary)
+    if not all(0 < size <= _MOST for size in (*sizes, a.context)) or a.mtp_layers not in (0, 1):
+        raise ModelError(f"{a} can't be a model")
     if a.heads % a.kv_heads:
         raise ModelError(f"{a.heads} attention heads can't share {a.kv_heads} KV heads")
     if a.head_size % 16:
@@ -160,7 +165,7 @@ def _whole(
     value = config.get(key)
     if value is None:
         value = default
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= 1 << 24:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _MOST:
         raise ModelError(f"config.json: {key} is {value!r}; a whole number is needed")
     return value
 

@@ -13,8 +13,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import TypeAdapter, ValidationError
+
 from assistant.errors import ModelError
-from assistant.llm.architecture import Architecture, Family
+from assistant.llm.architecture import Architecture, check
 from assistant.llm.quantisation import Quantisation
 
 FORMAT: Final = 1
@@ -66,6 +68,9 @@ class ModelDirectory:
         return sum(file.size for file in self.files.values())
 
 
+_MANIFEST: Final = TypeAdapter(ModelDirectory)
+
+
 def write_manifest(directory: ModelDirectory) -> None:
     """Write the manifest into the directory's folder."""
     data = asdict(directory)
@@ -79,40 +84,46 @@ def read_directory(folder: Path) -> ModelDirectory:
 
     Raises ModelError: no manifest, a manifest of another format, files missing or of another size.
     """
+    path = folder / MANIFEST
     try:
-        data: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelError(f"{folder} holds no model: there is no {MANIFEST}") from None
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{folder / MANIFEST} can't be read: {error}; build it anew") from error
-    if not isinstance(data, dict) or data.get("format") != FORMAT:
-        found = data.get("format") if isinstance(data, dict) else None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path} can't be read: {error}; build it anew") from error
+    found = data.pop("format", None) if isinstance(data, dict) else None
+    if type(found) is not int or found != FORMAT:
+        newer = isinstance(found, int) and found > FORMAT
         raise ModelError(
-            f"{folder} is of format {found!r}, this program runs format {FORMAT}; build it anew "
-            "with: assistant models build"
+            f"{folder} is of format {found!r}, this program runs format {FORMAT}; "
+            f"{'update the program, or ' if newer else ''}build it anew with: "
+            "assistant models build"
         )
     try:
-        directory = ModelDirectory(
-            folder=folder,
-            name=data["name"],
-            source=data["source"],
-            revision=data["revision"],
-            licence=data["licence"],
-            architecture=Architecture(
-                **{**data["architecture"], "family": Family(data["architecture"]["family"])}
-            ),
-            quantisation=Quantisation(**data["quantisation"]),
-            eos=tuple(data["eos"]),
-            bos=data["bos"],
-            built=data["built"],
-            files={name: BuiltFile(**file) for name, file in data["files"].items()},
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{folder / MANIFEST} is damaged ({error}); build it anew") from error
+        directory = _directory(folder, data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ModelError(f"{path} is damaged ({where}: {first['msg']}); build it anew") from error
+    except ModelError as error:
+        raise ModelError(f"{path} is damaged ({error}); build it anew") from error
     for name, file in directory.files.items():
         path = folder / name
         size = path.stat().st_size if path.is_file() else None
         if size != file.size:
             what = "is missing" if size is None else f"has {size} bytes instead of {file.size}"
             raise ModelError(f"{path} {what}; build the model anew with: assistant models build")
+    return directory
+
+
+def _directory(folder: Path, manifest: dict[str, Any]) -> ModelDirectory:
+    """Raises ValidationError and ModelError for entries that are missing, too many or senseless."""
+    text = json.dumps({**manifest, "folder": str(folder)})
+    directory = _MANIFEST.validate_json(text, strict=True)
+    check(directory.architecture)
+    tokens = (*directory.eos, *(() if directory.bos is None else (directory.bos,)))
+    if not directory.eos or not all(0 <= n < directory.architecture.vocabulary for n in tokens):
+        raise ModelError(f"tokens {tokens} can't begin and end texts")
+    if not directory.files:
+        raise ModelError("it names no files")
     return directory

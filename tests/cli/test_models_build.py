@@ -155,7 +155,7 @@ def lose(folder: Path) -> None:
 
 def outdate(folder: Path) -> None:
     manifest = folder / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 0'))
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format": 0}))
 
 
 @pytest.mark.parametrize(
