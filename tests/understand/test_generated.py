@@ -18,7 +18,6 @@ from assistant.home.vocabulary import ACTIONS
 from assistant.plan import Plan, PlanKind, Utterance
 from assistant.skill import Request, Skills
 from assistant.understand.automaton import Automaton
-from assistant.understand.examples import Example, example, leading_to
 from assistant.understand.language import Language, load_language
 from assistant.understand.lattice import exactly
 from assistant.understand.match import Matcher
@@ -28,6 +27,7 @@ from assistant.understand.reading import Entry, Listing, read
 from assistant.understand.target import spoken_names
 from assistant.understand.template import TemplateUnderstanding
 from assistant.understand.words import words_of
+from tests.understand.examples import Example, example, leading_to
 
 FREE_WORDS = ("quartz", "zebra", "jubilee", "vortex")
 ROOMS = {
@@ -130,6 +130,21 @@ def own_plan(
     return made.handlers[intent](Request(intent, slots, said, home, made.options, names))
 
 
+def meanings(
+    one: Example, matcher: Matcher, language: Language, listings: Mapping[str, Listing]
+) -> set[tuple[str, tuple[tuple[str, Any], ...]]]:
+    """Every intent that the sentence is read as, and its slots; None for what is free text."""
+    lattice = exactly(words_of(fold(one.text)))
+    automaton = matcher.grammar(language).automaton
+    return {
+        (
+            reading.accept.intent,
+            tuple((s.name, None if s.free else s.value) for s in reading.slots),
+        )
+        for reading in read(automaton, lattice, listings, language.numbers)
+    }
+
+
 @FEW
 @given(seed=st.integers(0, 1 << 32), code=st.sampled_from(["en", "it"]))
 def test_every_sentence_is_read_as_what_it_was_made_of(
@@ -140,14 +155,7 @@ def test_every_sentence_is_read_as_what_it_was_made_of(
     grammar = matcher.grammar(language)
     listings = {**grammar.listings, **matcher.names(home, language).lists}
     for one in examples(matcher, language, listings, dice, 30):
-        lattice = exactly(words_of(fold(one.text)))
-        found = {
-            (
-                reading.accept.intent,
-                tuple((s.name, None if s.free else s.value) for s in reading.slots),
-            )
-            for reading in read(grammar.automaton, lattice, listings, language.numbers)
-        }
+        found = meanings(one, matcher, language, listings)
         if len(found) >= MANY:
             continue  # free text next to free text: the least likely readings are not kept
         free = {name for name, value in one.slots if set(str(value).split()) <= set(FREE_WORDS)}
@@ -170,13 +178,21 @@ def test_a_command_for_something_by_name_comes_back(
     dice, language = random.Random(seed), load_language(code)
     home = home_of(dice, code)
     shown = {device.id for device in home.exposed()}
-    for one in examples(matcher, language, by_name(matcher, home, language), dice, 100):
-        if "name" not in dict(one.slots):
+    lists = by_name(matcher, home, language)
+    for one in examples(matcher, language, lists, dice, 100):
+        said_twice = len(dict(one.slots)) < len(set(one.slots))
+        if "name" not in dict(one.slots) or said_twice:
             continue
         wanted = own_plan(one, home, skills, matcher, language)
         if wanted.kind is not PlanKind.ACT:
             continue
         plan = understanding.understand(Utterance(one.text, code), home)
+        taken_for = f"{plan.skill}.{plan.intent}"
+        if taken_for != one.accept.intent and any(
+            intent == taken_for and None not in dict(slots).values()
+            for intent, slots in meanings(one, matcher, language, lists)
+        ):
+            continue  # "the fan at half speed": half of what it is, or of what it can
         assert plan.kind is PlanKind.ACT, (one, plan)
         assert plan.actions == wanted.actions, one
         assert {device for action in plan.actions for device in action.devices} <= shown

@@ -1,15 +1,15 @@
-"""Sentences that the templates hold, made at random: to test with, and to show."""
+"""Sentences that the templates hold, made at random."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from assistant.understand.automaton import START, Accept, Automaton, ListKey
 from assistant.understand.lattice import Trie
-from assistant.understand.numbers import NumberRange
+from assistant.understand.numbers import NumberRange, as_number
 from assistant.understand.reading import FREE, Listing
 
 _MOST_TENTHS: Final = 10
@@ -31,6 +31,7 @@ def leading_to(automaton: Automaton, end: int) -> frozenset[int]:
     while waiting:
         state = waiting.pop()
         before = {start for starts in automaton.into_words[state].values() for start in starts}
+        before.update(start for _, start in automaton.into_any[state])
         before.update(start for _, _, start in automaton.into_lists[state])
         before.update(automaton.into_free[state])
         waiting += before - reached
@@ -53,31 +54,32 @@ def example(
     state, said = START, list[str]()
     slots: list[tuple[str, Any]] = []
     while True:
-        ways: list[tuple[str, ListKey | None, str, int]] = [
-            (word, None, "", end)
+        ways: list[tuple[Collection[str], ListKey | None, str, int]] = [
+            ((word,), None, "", end)
             for word, ends in automaton.out_words[state].items()
             for end in ends
         ]
+        ways += [(words, None, "", end) for words, end in automaton.out_any[state]]
         ways += [
-            ("", key, slot, end)
+            ((), key, slot, end)
             for key, slot, end in automaton.out_lists[state]
             if isinstance(key, NumberRange) or key == FREE or key in listings
         ]
-        ways += [("", None, "", end) for end in automaton.out_free[state]]
+        ways += [((), None, "", end) for end in automaton.out_free[state]]
         ways = [way for way in ways if way[-1] in within]
         if not ways:
             if state not in automaton.accepts:
                 return None
             return Example(" ".join(said), automaton.accepts[state], tuple(slots))
-        word, key, slot, state = dice.choice(ways)
+        words, key, slot, state = dice.choice(ways)
         if key is None:
-            said += [word] if word else []
+            said += [dice.choice(sorted(words))] if words else []
             continue
         filled = _fill(key, listings, dice, free)
         if filled is None:
             return None
-        words, value = filled
-        said += words
+        phrase, value = filled
+        said += phrase
         slots.append((slot, value))
 
 
@@ -88,7 +90,7 @@ def _fill(
         number: float = dice.randrange(int(key.low), int(key.high) + 1, key.step)
         if key.parts > 1 and number < key.high:
             number += dice.randrange(key.parts) * (_MOST_TENTHS // key.parts) / _MOST_TENTHS
-        number = int(number) if number == int(number) else number
+        number = as_number(round(number, 1))
         return [key.figures(number)], number
     if key == FREE:
         words = [dice.choice(free) for _ in range(dice.randint(1, 3))]
