@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,22 +16,35 @@ from assistant.llm.architecture import Architecture, from_config
 from assistant.llm.checkpoint.contract import Floats, Texts
 from assistant.llm.checkpoint.safetensors import Entry, SafetensorsFile
 from assistant.llm.directory import TEMPLATE, TOKENIZER
+from assistant.llm.layout import MTP
 from assistant.models.shards import CONFIG, INDEX, SINGLE, Shards
 
 PICKLES: Final = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 """Endings of checkpoints that torch pickled."""
 
 _END_OF_TURN: Final = "<|im_end|>"
+_log = logging.getLogger(__name__)
 
 
 class HuggingFaceCheckpoint:
-    """A Checkpoint of `shards`. Raises ModelError for what shows without the weights."""
+    """A Checkpoint of `shards`. Raises ModelError for what shows without the weights.
+
+    Programs that do not know MiMo's MTP layer leave it out and its mention in: then there is none.
+    """
 
     def __init__(self, shards: Shards) -> None:
         self._files = shards
         self._open: dict[str, SafetensorsFile] = {}
         self._architecture = from_config(_json(shards, CONFIG))
         self._shards = _placed(shards)
+        drafter = any(name.startswith(f"{MTP}.") for name in self._shards)
+        if self._architecture.mtp_layers and not drafter:
+            _log.warning(
+                "%s has no MTP layer, though its config.json tells of one: it is built without, "
+                "and will answer more slowly. The maker's own checkpoints have it",
+                shards.source,
+            )
+            self._architecture = replace(self._architecture, mtp_layers=0)
         self._texts = _texts(shards)
 
     @property
@@ -130,7 +145,7 @@ def refusal(name: str) -> str:
 def _texts(shards: Shards) -> Texts:
     if TOKENIZER not in shards.sizes:
         raise ModelError(f"{shards.source} has no {TOKENIZER}; get it from the model's hub page")
-    source = shards.get(TOKENIZER).read_bytes()
+    source = _read(shards.get(TOKENIZER))
     tokenizer = load_tokenizer(source, f"{shards.source}/{TOKENIZER}")
     config = _json(shards, CONFIG)
     words = _json(shards, "tokenizer_config.json", needed=False)
@@ -151,7 +166,7 @@ def _texts(shards: Shards) -> Texts:
     begins = _tokens(config.get("bos_token_id")) if words.get("add_bos_token") else []
     # A tokenizer.json can begin texts on its own account.
     begins = begins or tokenizer.encode("", add_special_tokens=True).ids[:1]
-    licence = shards.get("LICENSE").read_bytes() if "LICENSE" in shards.sizes else None
+    licence = _read(shards.get("LICENSE")) if "LICENSE" in shards.sizes else None
     return Texts(
         source, template, tuple(dict.fromkeys(ends)), begins[0] if begins else None, licence
     )
@@ -167,7 +182,11 @@ def load_tokenizer(data: bytes, where: str) -> Tokenizer:
 
 def _template(shards: Shards, words: Mapping[str, Any]) -> str:
     if TEMPLATE in shards.sizes:
-        return shards.get(TEMPLATE).read_text(encoding="utf-8")
+        path = shards.get(TEMPLATE)
+        try:
+            return _read(path).decode()
+        except UnicodeDecodeError as error:
+            raise ModelError(f"{path} can't be read: {error}; download it again") from error
     found = words.get("chat_template")
     if isinstance(found, list):  # several by name
         named = {e.get("name"): e.get("template") for e in found if isinstance(e, dict)}
@@ -192,12 +211,21 @@ def _json(shards: Shards, name: str, *, needed: bool = True) -> dict[str, Any]:
         return {}
     path = shards.get(name)
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        data = json.loads(_read(path))
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{path} can't be read: {error}; download it again") from error
     if not isinstance(data, dict):
         raise ModelError(f"{path} is damaged; download it again")
     return data
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(
+            f"{path} can't be read: {error.strerror}; check who may read it"
+        ) from error
 
 
 def _few(names: list[str]) -> str:

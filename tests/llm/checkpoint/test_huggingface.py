@@ -21,6 +21,7 @@ from tests.llm.fake import (
     shapes,
     tokenizer_json,
     tokens,
+    write_arrays,
     write_checkpoint,
 )
 
@@ -59,6 +60,16 @@ def test_what_it_is_and_where_from(tmp_path: Path) -> None:
     assert checkpoint.licence == "mit"
     assert "lm_head.weight" not in checkpoint.shards
     assert all(checkpoint.to_fetch(shard) == 0 for shard in checkpoint.shards.values())
+
+
+def test_a_checkpoint_that_lost_its_mtp_layer_is_read_without(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_checkpoint(tmp_path)
+    arrays = {n: a for n, a in random_arrays(config()).items() if "mtp_layers" not in n}
+    write_arrays(tmp_path, arrays)  # as programs save it that do not know the layer
+    assert open_checkpoint(tmp_path).architecture.mtp_layers == 0
+    assert "has no MTP layer" in caplog.text
 
 
 def test_it_is_the_same_until_its_files_change(tmp_path: Path) -> None:
@@ -151,20 +162,37 @@ def _without(name: str) -> Callable[[Path], None]:
 
 def _with(name: str, content: str) -> Callable[[Path], None]:
     def write(folder: Path) -> None:
-        (folder / name).write_text(content)
+        (folder / name).write_text(content, encoding="latin-1")
 
     return write
+
+
+def _unreadable(name: str) -> Callable[[Path], None]:
+    """As a file that only another user may read, for a test whose user may be root."""
+
+    def change(folder: Path) -> None:
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to("/proc/self/mem")
+
+    return change
 
 
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
+        (_unreadable("tokenizer.json"), "tokenizer.json can't be read"),
+        (_unreadable("tokenizer_config.json"), "tokenizer_config.json can't be read"),
+        (_unreadable("chat_template.jinja"), "chat_template.jinja can't be read"),
+        (_unreadable("LICENSE"), "LICENSE can't be read"),
         (_without("config.json"), "no config.json"),
         (_without("tokenizer.json"), "no tokenizer.json"),
         (_without(INDEX), "holds no weights"),
         (_without("model-00002-of-00003.safetensors"), "model-00002-of-00003.safetensors is miss"),
         (_with("config.json", "{"), "config.json can't be read"),
         (_with("config.json", "[]"), "config.json is damaged"),
+        (_with("config.json", "[" * 100_000), "config.json can't be read"),
+        (_with("chat_template.jinja", "\udcff".encode("utf-8", "surrogatepass").decode("latin-1")),
+         "chat_template.jinja can't be read"),
         (_with("config.json", '{"model_type": "gpt2"}'), "model_type 'gpt2' can't be run"),
         (_with("tokenizer.json", "{}"), "tokenizer.json can't be used"),
         (_with("tokenizer.json", "\udcff".encode("utf-8", "surrogatepass").decode("latin-1")),
