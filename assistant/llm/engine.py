@@ -1,7 +1,8 @@
 """The engine: one model on this machine, shared by all who ask.
 
-There is one sequence and one worker thread. Who asks for an answer goes before what is read ahead:
-reading gives up its pass at once and goes on afterwards where it was. What an earlier prompt has in
+There is one sequence and one worker thread. Who asks for an answer goes before what is read ahead,
+and who speaks before other programs: what has to wait gives up its pass at once, and goes on
+afterwards where it was. What an earlier prompt has in
 common with the next is not computed again; the rules and the home, which are in every prompt of the
 house, are kept on disk as well and read back when something else has taken their place.
 
@@ -15,9 +16,9 @@ import gc
 import logging
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
@@ -33,7 +34,7 @@ from assistant.llm.directory import TEMPLATE, ModelDirectory, read_directory
 from assistant.llm.drafting import Acceptance, Costs, Drafting
 from assistant.llm.generate import Step, generate
 from assistant.llm.grammar import Grammars, Matcher
-from assistant.llm.model import Finish, Message, Piece, Query, Sampling
+from assistant.llm.model import Finish, Message, Piece, Query
 from assistant.llm.prefix import PrefixStore, key
 from assistant.llm.sampling import Chooser
 from assistant.llm.text import THINK, StopTexts, TextStream, ThinkFilter, Thought
@@ -87,6 +88,34 @@ class _Reading:
     saved: tuple[list[int], list[Floats]] | None = None
 
 
+class _Calm:
+    """Whether nobody breaks it, and how to wait for that."""
+
+    def __init__(self) -> None:
+        self._breaking = 0
+        self._restored = asyncio.Event()
+        self._restored.set()
+
+    def __bool__(self) -> bool:
+        return not self._breaking
+
+    @contextmanager
+    def broken(self) -> Iterator[None]:
+        """Break it inside."""
+        self._breaking += 1
+        self._restored.clear()
+        try:
+            yield
+        finally:
+            self._breaking -= 1
+            if not self._breaking:
+                self._restored.set()
+
+    async def come(self) -> None:
+        """Wait for it; somebody may have been faster when that returns."""
+        await self._restored.wait()
+
+
 class Engine:
     """A `LanguageModel` from a model directory. To be used in one event loop.
 
@@ -103,10 +132,12 @@ class Engine:
         self._loaded: _Loaded | None = None
         self._kept: dict[str, list[int]] = {}
         self._order = asyncio.Lock()
-        self._waiting = 0
-        self._calm = asyncio.Event()
-        self._calm.set()
+        self._calm = _Calm()
+        """While nobody has asked."""
+        self._quiet = _Calm()
+        """While nobody has asked who is not patient."""
         self._reading = False
+        self._patient = False
         self._given_up = threading.Event()
         """Of the call that the worker is at, or was last given."""
         self._unloading: asyncio.TimerHandle | None = None
@@ -149,18 +180,20 @@ class Engine:
         loop = asyncio.get_running_loop()
         ended = threading.Event()
 
-        def answer() -> None:
-            for piece in self._answer(query, ended):
+        answer = self._answer(query, ended)
+
+        def go_on() -> bool:
+            for piece in answer:
+                if piece is None:
+                    return False
                 loop.call_soon_threadsafe(pieces.put_nowait, piece)
+            return True
 
         async def work() -> None:
             try:
-                with self._before_reading():
-                    async with self._order:
-                        try:
-                            await self._work(answer)
-                        finally:
-                            self._rest()
+                with self._asking(query):
+                    while not await self._answered(query, go_on):
+                        pass
             finally:
                 pieces.put_nowait(None)
 
@@ -178,15 +211,15 @@ class Engine:
         """Read `messages` ahead. See `LanguageModel`. Raises what `generate` does."""
         reading: _Reading | None = None
         while True:
-            await self._calm.wait()
+            await self._calm.come()
             async with self._order:
-                if self._waiting:
+                if not self._calm:
                     continue
                 self._reading = True
                 try:
                     if reading is None:
                         reading = _Reading(await self._work(self._prompt, messages, keep))
-                        if self._waiting:  # which may have been for long: it may load the model
+                        if not self._calm:  # any more: it may have had to load the model
                             continue
                     done = await self._work(self._read, reading, keep)
                 except Cancelled:  # before the worker came to it
@@ -209,18 +242,30 @@ class Engine:
     # ------------------------------------------------------------------ in the event loop
 
     @contextmanager
-    def _before_reading(self) -> Iterator[None]:
-        """Inside, nobody reads ahead."""
-        self._waiting += 1
-        self._calm.clear()
-        if self._reading:
-            self._give_up()
-        try:
+    def _asking(self, query: Query) -> Iterator[None]:
+        """Inside, nobody reads ahead, and who is patient waits for who is not."""
+        with self._calm.broken(), nullcontext() if query.patient else self._quiet.broken():
+            if self._reading or (self._patient and not query.patient):
+                self._give_up()
             yield
-        finally:
-            self._waiting -= 1
-            if not self._waiting:
-                self._calm.set()
+
+    async def _answered(self, query: Query, go_on: Callable[[], bool]) -> bool:
+        """Go on with an answer once it is its turn; False when it has to wait for another."""
+        if query.patient:
+            await self._quiet.come()
+        async with self._order:
+            if query.patient and not self._quiet:
+                return False
+            self._patient = query.patient
+            try:
+                return await self._work(go_on)
+            except Cancelled:
+                if not query.patient:
+                    raise
+                return False  # before the worker came to it
+            finally:
+                self._patient = False
+                self._rest()
 
     async def _work(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Run `call` in the worker. When cancelled, its pass is given up, and awaited."""
@@ -266,7 +311,7 @@ class Engine:
             self._unloading = loop.call_later(self._settings.idle, self._unload)
 
     def _unload(self) -> None:
-        if self._order.locked() or self._closed:
+        if self._order.locked() or not self._calm or self._closed:
             return  # whoever works now counts anew
         _log.info("%s: let go, not used for %.0f s", self.name, self._settings.idle)
         doomed = [self._loaded]
@@ -318,7 +363,8 @@ class Engine:
             self._remember(name, tokens)
         return True
 
-    def _answer(self, query: Query, ended: threading.Event) -> Iterator[Piece]:
+    def _answer(self, query: Query, ended: threading.Event) -> Iterator[Piece | None]:
+        """The answer; None where it has to wait for others, and is to be gone on with later."""
         model = self._need()
         matcher = None
         if query.schema is not None:
@@ -329,10 +375,13 @@ class Engine:
         if thinking:
             if not model.template.opens_thought:
                 prompt += _encoded(model.tokenizer, f"{THINK}\n")
-            prompt += self._thought(model, prompt, query, ended)
+            prompt += yield from self._thought(model, prompt, query, ended)
         stream, stops = TextStream(model.tokenizer), StopTexts(query.stop)
         thoughts = ThinkFilter()
-        for step in self._steps(model, prompt, query.sampling, query.limit, matcher):
+        for step in self._steps(model, prompt, query, query.limit, matcher):
+            if step is None:
+                yield None
+                continue
             text = stream.feed(step.tokens)
             if step.finish is not None:
                 text += stream.finish()
@@ -351,7 +400,7 @@ class Engine:
 
     def _thought(
         self, model: _Loaded, prompt: list[int], query: Query, ended: threading.Event
-    ) -> list[int]:
+    ) -> Generator[None, None, list[int]]:
         """Tokens of the model's thought about `prompt`, ended by itself or when it has its length.
 
         The text of it goes nowhere. The answer is left room in the context, half of it if need be.
@@ -360,10 +409,12 @@ class Engine:
         room = model.decoder.context - len(prompt) - len(end)
         most = min(query.thinking, room - min(query.limit, room // 2))
         thought = Thought(model.tokenizer)
-        for step in self._steps(model, prompt, query.sampling, most, None):
+        for step in self._steps(model, prompt, query, most, None):
             if ended.is_set():
                 raise Cancelled("given up")
-            if thought.feed(step.tokens):
+            if step is None:
+                yield None
+            elif thought.feed(step.tokens):
                 return thought.tokens
         return thought.tokens + end
 
@@ -371,8 +422,32 @@ class Engine:
         self,
         model: _Loaded,
         prompt: list[int],
-        sampling: Sampling,
+        query: Query,
         limit: int,
+        matcher: Matcher | None,
+    ) -> Iterator[Step | None]:
+        """What follows `prompt`; None where others go before: goes on after them."""
+        chooser = Chooser(query.sampling)
+        given: list[int] = []
+        while True:
+            try:
+                text = [*prompt, *given]
+                for step in self._further(model, text, limit - len(given), chooser, matcher):
+                    given += step.tokens
+                    yield step
+            except Cancelled:
+                if not query.patient:
+                    raise
+                yield None
+            else:
+                return
+
+    def _further(
+        self,
+        model: _Loaded,
+        prompt: list[int],
+        limit: int,
+        chooser: Chooser,
         matcher: Matcher | None,
     ) -> Iterator[Step]:
         decoder = model.decoder
@@ -383,7 +458,7 @@ class Engine:
         return generate(
             decoder,
             rows.normed[-1],
-            chooser=Chooser(sampling),
+            chooser=chooser,
             limit=limit,
             eos=self._directory.eos,
             matcher=matcher,

@@ -200,10 +200,11 @@ class _Drawing:
         )
         attention = self.matmul(f"{name}.o", attention)
         self.add_norm(f"{name}.post_norm", x, attention, f"{name}/middle", f"{name}/mlp_in")
-        gate = self.matmul(f"{name}.gate", f"{name}/mlp_in")
-        gate = self.node("QuickGelu", [gate], [f"{name}/silu"], alpha=1.0)
-        up = self.matmul(f"{name}.up", f"{name}/mlp_in")
-        product = self.node("Mul", [gate, up], [f"{name}/product"], "")
+        both = self.matmul(f"{name}.gate_up", f"{name}/mlp_in")
+        halves = [f"{name}/gate", f"{name}/up"]
+        self.node("Split", [both], halves, "", axis=-1, num_outputs=2)
+        gate = self.node("QuickGelu", halves[:1], [f"{name}/silu"], alpha=1.0)
+        product = self.node("Mul", [gate, halves[1]], [f"{name}/product"], "")
         return f"{name}/middle", self.matmul(f"{name}.down", product)
 
     def cached_io(self, layers: int) -> tuple[list[onnx.ValueInfoProto], list[onnx.ValueInfoProto]]:

@@ -163,8 +163,8 @@ def _layer(
         yield f"{name}.qkv_bias", file, of(*qkv, kind="bias"), outputs, 0, 32
     yield f"{name}.o", file, of("self_attn.o_proj"), a.hidden, width, q.bits
     yield f"{name}.post_norm", file, of("post_attention_layernorm"), a.hidden, 0, 32
-    yield f"{name}.gate", file, of("mlp.gate_proj"), a.intermediate, a.hidden, q.bits
-    yield f"{name}.up", file, of("mlp.up_proj"), a.intermediate, a.hidden, q.bits
+    gate_up = of("mlp.gate_proj", "mlp.up_proj")
+    yield f"{name}.gate_up", file, gate_up, 2 * a.intermediate, a.hidden, q.bits
     yield f"{name}.down", file, of("mlp.down_proj"), a.hidden, a.intermediate, q.bits
 
 

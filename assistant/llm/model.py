@@ -81,7 +81,8 @@ class Query:
     `schema`: the answer must be JSON of this schema, compact, its properties in the order given;
     None: free text. `limit`: the most tokens of the answer. `stop`: texts before which it ends.
     `thinking`: tokens the model may think before it answers; 0 switches thinking off. What is
-    thought is not part of the answer.
+    thought is not part of the answer. `patient`: asked by nobody who stands there and waits for a
+    voice; other queries go before it, even in its midst.
     """
 
     messages: tuple[Message, ...]
@@ -90,6 +91,7 @@ class Query:
     sampling: Sampling = GREEDY
     stop: tuple[str, ...] = ()
     thinking: int = 0
+    patient: bool = False
 
 
 class LanguageModel(Protocol):

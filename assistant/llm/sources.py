@@ -148,7 +148,7 @@ def find_source(text: str, *, revision: str | None = None, name: str | None = No
     if known and isinstance(known.origin, HubOrigin):
         return _on_the_hub(known.origin.repository, revision, called)
     path = Path(text).expanduser()
-    if known or path.exists() or text.startswith(("/", ".", "~")) or path.suffix == ".gguf":
+    if known or _exists(path) or text.startswith(("/", ".", "~")) or path.suffix == ".gguf":
         if revision is not None:
             raise ModelError(f"{text} has no revisions: those are for models on the hub")
         return Source(called, known or path.absolute())
@@ -159,6 +159,15 @@ def find_source(text: str, *, revision: str | None = None, name: str | None = No
         f"{text!r} is no model that is known ({names}), no OWNER/NAME on the hub, and no folder or "
         "file that is there"
     )
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise ModelError(
+            f"{path} can't be looked up: {error.strerror}; check the path, and who may read it"
+        ) from error
 
 
 @contextmanager

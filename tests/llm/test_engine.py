@@ -394,3 +394,53 @@ async def test_a_model_that_was_built_anew_is_read_anew(tmp_path: Path) -> None:
     assert await _text(engine, RULES, WEATHER, limit=10, sampling=CHATTY) == expected
     await engine.close()
     await fresh.close()
+
+
+_LAMP = {
+    "type": "object",
+    "properties": {"lamp": {"type": "string", "maxLength": 300}},
+    "required": ["lamp"],
+}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"sampling": CHATTY},
+        {"sampling": Sampling()},
+        {"sampling": CHATTY, "schema": _LAMP},
+        {"sampling": CHATTY, "thinking": 100},
+    ],
+    ids=["sampled", "greedy", "schema", "thinking"],
+)
+async def test_who_is_patient_waits_even_in_the_midst_of_an_answer(
+    engine: Engine, asked: dict[str, Any]
+) -> None:
+    """And then goes on as if nobody had come between."""
+    alone = await _text(engine, RULES, WEATHER, limit=300, **asked)
+    patient = asyncio.create_task(_text(engine, RULES, WEATHER, limit=300, patient=True, **asked))
+    for _ in range(5):
+        passes = _passes(engine)
+        while _passes(engine) == passes:
+            assert not patient.done()
+            await asyncio.sleep(0.001)
+        await _text(engine, WEATHER, limit=2, sampling=CHATTY)
+        assert not patient.done()
+    assert await patient == alone
+
+
+async def test_patient_ones_can_be_given_up_while_they_wait(engine: Engine) -> None:
+    await engine.load()
+    asked = Query((RULES,), _LAMP, limit=500, sampling=CHATTY, patient=True)
+    patient = engine.generate(asked)
+    await anext(patient)
+    pressing = asyncio.create_task(_text(engine, WEATHER, limit=100, sampling=CHATTY))
+    await _begun()
+    await patient.aclose()
+    assert not pressing.done()
+    assert await pressing
+    waiting = asyncio.create_task(_text(engine, RULES, limit=500, sampling=CHATTY, patient=True))
+    await _begun()
+    await engine.close()
+    with pytest.raises(LlmError):
+        await waiting

@@ -151,8 +151,10 @@ def _building(target: Path) -> Path:
 
 def _key(checkpoint: Checkpoint, quantisation: Quantisation) -> str:
     """Stands for everything that decides about the bytes of the data files."""
+    stored = layout(checkpoint.architecture, quantisation)
     parts = {
         "format": FORMAT,
+        "layout": [asdict(tensor) for tensor in stored],
         "source": checkpoint.source,
         "revision": checkpoint.revision,
         "architecture": asdict(checkpoint.architecture),

@@ -14,10 +14,10 @@ from assistant.llm.layout import Stored
 def source_shapes(stored: Stored, architecture: Architecture) -> dict[str, tuple[int, ...]]:
     """The sources of a stored tensor, with the shapes they must have."""
     a = architecture
-    rows: tuple[int, ...] = (stored.rows,)
-    if not stored.sources:
-        rows = ()
-    elif len(stored.sources) > 1:  # queries, keys, values
+    count = len(stored.sources)
+    # One, gate and up of the same size, or a table that is computed.
+    rows = (stored.rows // max(1, count),) * count
+    if count == 3:  # queries, keys, values
         rows = (a.heads * a.head_size, a.kv_heads * a.head_size, a.kv_heads * a.head_size)
     columns = (stored.columns,) if stored.columns else ()
     return {name: (n, *columns) for name, n in zip(stored.sources, rows, strict=True)}

@@ -157,6 +157,7 @@ def read(data: bytes, model: str) -> Asked:
             sampling=sampling,
             stop=tuple(text for text in stop if text),
             thinking=_thinking(request),
+            patient=True,
         ),
         stream=bool(request.stream),
         usage=request.stream_options is not None and request.stream_options.include_usage,

@@ -81,7 +81,8 @@ async def test_pieces_arrive_as_they_are_made(
     [
         (
             {},
-            {"limit": 1024, "sampling": Sampling(0.6), "stop": (), "thinking": 0, "schema": None},
+            {"limit": 1024, "sampling": Sampling(0.6), "stop": (), "thinking": 0, "schema": None,
+             "patient": True},
         ),
         ({"max_tokens": 7}, {"limit": 7}),
         ({"max_tokens": 10**9}, {"limit": 32768}),
