@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from assistant.home.almanac import SOMEWHERE, Whereabouts
-from assistant.home.scheduled import Scheduled
+from assistant.home.scheduled import Delayed, Scheduled
 
 StateValue = bool | int | float | str | None | Sequence["StateValue"] | Mapping[str, "StateValue"]
 State = Mapping[str, StateValue]
@@ -137,6 +137,8 @@ class Home:
     areas: tuple[Area, ...] = ()
     devices: Mapping[str, Device] = field(default_factory=dict)
     timers: tuple[Timer, ...] = ()
+    delayed: tuple[Delayed, ...] = ()
+    """Commands that wait for so many seconds to pass, the next one first."""
     schedules: tuple[Scheduled, ...] = ()
     """Commands and reminders that wait for their time, the next one first."""
     whereabouts: Whereabouts = SOMEWHERE

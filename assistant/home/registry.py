@@ -17,7 +17,7 @@ from assistant.home.action import Action
 from assistant.home.file import Overrides, slug
 from assistant.home.model import Area, Device, Floor, Home, State, Timer
 from assistant.home.ports import Carrier, Performer
-from assistant.home.scheduled import Scheduled
+from assistant.home.scheduled import Delayed, Scheduled
 from assistant.home.vocabulary import VOCABULARY, ActionSpec, QuerySpec, Vocabulary
 
 log = logging.getLogger(__name__)
@@ -62,6 +62,7 @@ class Registry:
         self._exposes = exposes
         self._entries: dict[str, _Entry] = {}
         self._timers: tuple[Timer, ...] = self._base.timers
+        self._delayed: tuple[Delayed, ...] = self._base.delayed
         self._schedules: tuple[Scheduled, ...] = self._base.schedules
         self._revision = self._base.revision
         self._online = True
@@ -98,9 +99,10 @@ class Registry:
         if self._entries.pop(device_id, None) is not None:
             self._changed(None, structural=True)
 
-    def set_timers(self, timers: Iterable[Timer]) -> None:
-        """The timers that run, as their keeper sees them."""
+    def set_timers(self, timers: Iterable[Timer], delayed: Iterable[Delayed] = ()) -> None:
+        """The timers that run and the commands that wait, as their keeper sees them."""
         self._timers = tuple(timers)
+        self._delayed = tuple(delayed)
         self._snapshot = None
         self._tell(None)
 
@@ -297,6 +299,7 @@ class Registry:
             areas=tuple(areas.values()),
             devices=MappingProxyType(devices),
             timers=self._timers,
+            delayed=self._delayed,
             schedules=self._schedules,
             revision=self._revision,
         )

@@ -13,6 +13,18 @@ from assistant.home.occasion import Occasion
 MOST: Final = 100
 """Commands and reminders that may wait at the same time."""
 
+
+@dataclass(frozen=True, slots=True)
+class Delayed:
+    """A command that is carried out in `remaining` seconds, in the words in which it was given."""
+
+    id: str
+    command: str
+    remaining: float
+    area: str | None = None
+    """Where it was asked for."""
+
+
 Approval = Literal["", "yes", "pin"]
 """How it was approved of when it was set up: not at all, by a yes, or by the PIN."""
 

@@ -9,6 +9,7 @@ from typing import Final
 from assistant.home.action import Action, ParamValue
 from assistant.home.model import Home, Timer
 from assistant.home.restore import restoring
+from assistant.home.scheduled import Delayed, Scheduled, written
 from assistant.plan import Plan, PlanKind, Speech
 from assistant.turn.deeds import told_of
 from assistant.understand.conversation import Conversation, Deed, Said
@@ -142,11 +143,36 @@ def _performed(action: Action, before: Home, home: Home) -> list[Action]:
             kept = {one.id for one in before.schedules}
             new = [one.id for one in home.schedules if one.id not in kept]
             return [Action("cancel_schedule", (), {"schedule": one}) for one in new]
+        case "delay":
+            waited = {one.id for one in before.delayed}
+            later = [one.id for one in home.delayed if one.id not in waited]
+            return [Action("cancel_timer", (), {"timer": one}) for one in later]
         case "cancel_timer" | "cancel_all_timers":
-            return [_again(t) for t in before.timers if t.id not in here]
+            waiting = {one.id for one in home.delayed}
+            gone = [_later_again(one) for one in before.delayed if one.id not in waiting]
+            return [*(_again(t) for t in before.timers if t.id not in here), *gone]
+        case "cancel_schedule":
+            kept = {one.id for one in home.schedules}
+            return [_scheduled_again(one) for one in before.schedules if one.id not in kept]
         case "pause_timer" | "resume_timer" | "add_time" | "remove_time":
             return [Action(_TIMER_INVERSE[action.name], (), action.params)]
     return []
+
+
+def _later_again(one: Delayed) -> Action:
+    params: dict[str, ParamValue] = {"seconds": max(1, round(one.remaining))}
+    params |= {"command": one.command} | ({"area": one.area} if one.area else {})
+    return Action("delay", (), params)
+
+
+def _scheduled_again(one: Scheduled) -> Action:
+    """What schedules `one` as it was, but for what was approved of: that is asked again."""
+    params: dict[str, ParamValue] = {"when": str(one.occasion)}
+    params |= {"area": one.area} if one.area else {}
+    if one.message:
+        return Action("remind", (), {**params, "message": one.message})
+    does = {"command": one.command, "does": written(one.does)}
+    return Action("schedule", (), {**params, **does})
 
 
 def _again(timer: Timer) -> Action:

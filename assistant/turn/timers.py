@@ -19,6 +19,7 @@ from assistant.errors import SkillError
 from assistant.home.action import Action
 from assistant.home.model import Timer
 from assistant.home.registry import Registry
+from assistant.home.scheduled import Delayed
 from assistant.store import Store, StoredTimer
 from assistant.turn.lookout import keep_looking
 
@@ -161,8 +162,9 @@ class Timers:
         self._store.put_timer(timer)
 
     def _find(self, action: Action) -> StoredTimer:
-        timers = [t for t in self._store.timers() if t.command is None]
         wanted, name = _text(action, "timer"), _text(action, "name")
+        # A command for later is none of those that are spoken of as timers, but has an id too.
+        timers = [t for t in self._store.timers() if t.command is None or t.id == wanted]
         if wanted is not None:
             timers = [t for t in timers if t.id == wanted]
         elif name is not None:
@@ -174,20 +176,16 @@ class Timers:
         return timers[0]
 
     def refresh(self) -> None:
-        """Tell the registry how long each timer has left now; call it before a turn."""
+        """Tell the registry how long each timer and command has left; call it before a turn."""
         now = self._clock()
-        self._registry.set_timers(
-            Timer(
-                id=t.id,
-                name=t.name,
-                area=t.area,
-                duration=t.duration,
-                remaining=(t.remaining or 0.0) if t.ends is None else max(0.0, t.ends - now),
-                paused=t.ends is None,
-            )
-            for t in self._store.timers()
-            if t.command is None
-        )
+        timers, delayed = [], []
+        for t in self._store.timers():
+            left = (t.remaining or 0.0) if t.ends is None else max(0.0, t.ends - now)
+            if t.command is None:
+                timers.append(Timer(t.id, t.name, t.area, t.duration, left, t.ends is None))
+            else:
+                delayed.append(Delayed(t.id, t.command, left, t.area))
+        self._registry.set_timers(timers, sorted(delayed, key=lambda one: one.remaining))
 
 
 def _text(action: Action, name: str) -> str | None:

@@ -23,8 +23,9 @@ def substitutions(
 ) -> Iterator[str]:
     """`sentence` with one part of it exchanged for `fragment`; those first that keep most of it.
 
-    Articles at the seams are said once, and no two prepositions meet there. `append`: at the end of
-    the sentence the fragment is also put after it, exchanging nothing.
+    Articles at the seams are said once, and no two prepositions meet there. The first word, which
+    tells what is done, stays, unless the fragment begins with it ("in ten minutes": "in five").
+    `append`: at the end of the sentence the fragment is also put after it, exchanging nothing.
     """
     said, part = _texts(sentence), _texts(fragment)
     if not part or not said or len(said) > _LONGEST_SENTENCE:
@@ -33,11 +34,15 @@ def substitutions(
     while len(bare) > 1 and bare[0].lower() in language.articles:
         bare = bare[1:]
     linking = frozenset(language.links)
+    first = 0 if said[0].lower() == part[0].lower() else 1
     for length in range(0 if append else 1, _LONGEST_PART + 1):
-        starts = range(len(said) - length, 0, -1) if length else [len(said)]
+        starts = range(len(said) - length, first - 1, -1) if length else [len(said)]
         for start in starts:
             before = said[:start]
             after = said[start + length :]
+            if not before:
+                yield " ".join([*part, *after])
+                continue
             if before[-1].lower() in linking and part[0].lower() in linking:
                 continue
             inner = bare if before[-1].lower() in language.articles else part

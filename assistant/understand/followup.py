@@ -49,7 +49,7 @@ _RELATIVE: Final = {
 }
 _ABSOLUTE: Final = {by_degrees: absolute for absolute, by_degrees in _RELATIVE.items()}
 _TAKEN_BACK: Final = {
-    "cancel_timer": {"start_timer"},
+    "cancel_timer": {"start_timer", "delay"},
     "list_remove": {"list_add"},
     "cancel_schedule": {"schedule", "remind"},
 }
@@ -436,6 +436,10 @@ class _Fragment:
         for action in self.old.actions:
             if action.name == "start_timer" and (timer := started(action, self.asked.home)):
                 before.append(Action("cancel_timer", (), {"timer": timer.id}))
+            if action.name == "delay":
+                said = action.params["command"]
+                waiting = [one.id for one in self.asked.home.delayed if one.command == said]
+                before += [Action("cancel_timer", (), {"timer": i}) for i in waiting[-1:]]
             if action.name == "list_add" and plan.actions[0].devices == action.devices:
                 item = action.params["item"]
                 before.append(Action("list_remove", action.devices, {"item": item}))

@@ -66,7 +66,7 @@ def unclear(request: Request) -> Plan:
 
 def scheduled(request: Request) -> Plan:
     """ "What is scheduled for tomorrow?"."""
-    found = [one for one in request.home.schedules if _is_meant(one, request)]
+    found = [one for one in _waiting(request) if _is_meant(one, request)]
     if not found:
         values = {"on": _day_told(request) if has_day(request.slots) else None}
         return Plan(PlanKind.ANSWER, query="schedule_get", speech=Speech("none_scheduled", values))
@@ -79,16 +79,15 @@ def scheduled(request: Request) -> Plan:
 
 def cancel(request: Request) -> Plan:
     """ "Cancel the schedule for the blinds". Of several, which one is asked."""
-    found = [one for one in request.home.schedules if _is_meant(one, request)]
+    waiting = _waiting(request)
+    found = [one for one in waiting if _is_meant(one, request)]
     if not found:
         by_name = "name" in request.slots
-        return (
-            UNKNOWN if by_name else refuse("none_so" if request.home.schedules else "none_at_all")
-        )
+        return UNKNOWN if by_name else refuse("none_so" if waiting else "none_at_all")
     if len(found) > 1 and "every_one" not in request.slots:
         told = [_entry(one, request) for one in found[:_MOST_TOLD]]
         return Plan(PlanKind.REFUSE, speech=Speech("cancel_which", {"scheduled": told}))
-    actions = tuple(Action("cancel_schedule", (), {"schedule": one.id}) for one in found)
+    actions = tuple(_cancelling(one, request) for one in found)
     what = [one.command or one.message for one in found]
     return Plan(PlanKind.ACT, actions=actions, speech=Speech("cancel", {"what": what}))
 
@@ -120,6 +119,24 @@ def skip(request: Request) -> Plan:
         return Plan(PlanKind.ACT, actions=actions, speech=Speech("cancel", {"what": what}))
     values = {"what": what, "on": _day_told(request)}
     return Plan(PlanKind.ACT, actions=actions, speech=Speech("skip", values))
+
+
+def _waiting(request: Request) -> list[Scheduled]:
+    """What waits for its time, and what waits for some minutes to pass: that has ids below 0."""
+    waiting = list(request.home.schedules)
+    for place, one in enumerate(request.home.delayed):
+        coming = _now(request) + one.remaining
+        local = request.home.whereabouts.local(coming)
+        at = Occasion(day=local.date(), clock=local.time().replace(second=0, microsecond=0))
+        does = request.alone(one.command).actions
+        waiting.append(Scheduled(-1 - place, at, coming, one.command, area=one.area, does=does))
+    return sorted(waiting, key=lambda one: one.next)
+
+
+def _cancelling(one: Scheduled, request: Request) -> Action:
+    if one.id < 0:
+        return Action("cancel_timer", (), {"timer": request.home.delayed[-1 - one.id].id})
+    return Action("cancel_schedule", (), {"schedule": one.id})
 
 
 def _planned(request: Request, action: str, params: dict[str, ParamValue], what: str) -> Plan:
