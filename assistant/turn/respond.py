@@ -497,7 +497,7 @@ class Responder:
         planner = None
         if self._ways.style == "model" and self._thinker is not None:
             planner = await self._thinker.planner()
-        if planner is not None:
+        if planner is not None and planner.words_replies:
             words = planner.word(here.utterance, outcomes, self._registry.home())
 
             async def follow() -> None:

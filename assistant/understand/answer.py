@@ -97,6 +97,11 @@ class ActionStream:
         """Whether the answer is words, all or part of which have come."""
         return self._at is _At.TEXT or (self._kind != "actions" and self._at is _At.CLOSE)
 
+    @property
+    def acting(self) -> bool:
+        """Whether part of a further action has come."""
+        return self._at is _At.ACTION
+
     def feed(self, text: str) -> list[Answered]:
         """What `text`, the next piece of the answer, completes.
 

@@ -45,6 +45,8 @@ _HOMES_KEPT: Final = 4
 _SCHEMAS_KEPT: Final = 16
 _SAME_MOMENT: Final = 30.0
 """Seconds for which what was read ahead of an utterance counts as read at its time."""
+_STOPPING: Final = 0.5
+"""Seconds that a model has to stop before it is left behind."""
 _WORDING_LIMIT: Final = 120
 _PLANNED: Final = "planned"
 
@@ -141,6 +143,7 @@ class Planner:
         self._homes: OrderedDict[tuple[str, int, str], _KnownHome] = OrderedDict()
         self._read: dict[tuple[str, str], _KnownHome] = {}
         self._moments: dict[str, tuple[float, float]] = {}
+        self._leaving: set[asyncio.Task[Piece | None]] = set()
 
     async def prepare(self, home: Home, language: str) -> None:
         """Let the model read the rules and the home; call it when `home.revision` has changed.
@@ -177,11 +180,31 @@ class Planner:
         if not squeeze(utterance.text):
             yield _excuse("core.not_understood", "nothing was said", utterance)
             return
+        try:
+            async with contextlib.aclosing(
+                self._planned(utterance, home, history, weak=self._model.weak)
+            ) as events:
+                async for event in events:
+                    yield event
+        except _WeakerError:
+            async with contextlib.aclosing(
+                self._planned(utterance, home, history, weak=True)
+            ) as events:
+                async for event in events:
+                    yield event
+
+    async def _planned(
+        self, utterance: Utterance, home: Home, history: Sequence[Exchange], *, weak: bool
+    ) -> AsyncGenerator[PlanEvent, None]:
+        """As `plan`. Raises _WeakerError before any event where a weak model answers unexpectedly.
+
+        One does where it stands in for a server that can't be reached.
+        """
         asked = self._asked(utterance, home, history)
         home = asked.home
         self._moments.pop(utterance.source, None)
         orders = asked.mood is Mood.ORDER
-        if self._model.weak:
+        if weak:
             elsewhere = self._is_elsewhere(utterance, home)
             if elsewhere and asked.mood is Mood.QUESTION:
                 async with contextlib.aclosing(self._chat(utterance, history)) as said:
@@ -198,10 +221,11 @@ class Planner:
         stream = ActionStream(
             home, self._vocabulary, asked.handles, actions=orders, never=self._settings.never
         )
-        judge = _Judge(self._model.weak, self._settings, asked.mentions, home, self._vocabulary)
+        judge = _Judge(weak, self._settings, asked.mentions, home, self._vocabulary)
         unsure: list[Action] = []
         planned_so_far: list[Action] = []
         logprob, chosen, came, of_use, finish = 0.0, 0, False, False, None
+        answerer_known = False
         try:
             query = Query(
                 asked.messages,
@@ -211,6 +235,9 @@ class Planner:
             )
             async with contextlib.aclosing(self._pieces(query, lambda: came)) as pieces:
                 async for piece in pieces:
+                    if not (weak or answerer_known) and self._model.weak:
+                        raise _WeakerError
+                    answerer_known = True
                     logprob, chosen = logprob + piece.logprob, chosen + piece.chosen
                     finish = piece.finish
                     error: AnswerError | None = None
@@ -228,7 +255,9 @@ class Planner:
                             case Asked(text):
                                 yield Asking(text)
                             case action:
-                                logprob, chosen = 0.0, 0
+                                # The piece may hold the beginning of the next action as well.
+                                begun = stream.acting
+                                logprob, chosen = (piece.logprob, piece.chosen) if begun else (0, 0)
                                 action = _placed(action, utterance)
                                 if action in planned_so_far:
                                     continue  # small models repeat themselves
@@ -259,6 +288,11 @@ class Planner:
         elif not (of_use or unsure):
             yield _excuse("core.not_understood", "it would do what nobody spoke of", utterance)
 
+    @property
+    def words_replies(self) -> bool:
+        """Whether the model may be asked to `word` replies: a weak one does not keep to facts."""
+        return not self._model.weak
+
     async def word(
         self, utterance: Utterance, outcomes: Sequence[Outcome], home: Home
     ) -> AsyncGenerator[str, None]:
@@ -274,6 +308,8 @@ class Planner:
         try:
             async with contextlib.aclosing(self._pieces(query, lambda: said)) as pieces:
                 async for piece in pieces:
+                    if not said and not self.words_replies:
+                        raise LlmError("a weak language model would answer, which words no replies")
                     for item in stream.feed(piece.text):
                         if isinstance(item, Said):
                             said = said or bool(item.text.strip())
@@ -325,19 +361,38 @@ class Planner:
     async def _pieces(self, query: Query, came: Callable[[], bool]) -> AsyncGenerator[Piece, None]:
         """What the model writes. Raises TimeoutError at a deadline, the first while not `came`.
 
-        Only waiting for the model counts, not what is done with its pieces meanwhile.
+        Only waiting for the model counts, not what is done with its pieces meanwhile. A model that
+        can't stop at once, as while it is being loaded, is left behind to stop when it can.
         """
         waited = 0.0
-        async with contextlib.aclosing(self._model.generate(query)) as pieces:
+        pieces = self._model.generate(query)
+        coming: asyncio.Task[Piece | None] | None = None
+        try:
             while True:
                 limit = self._settings.deadline if came() else self._settings.first
                 began = time.monotonic()
-                async with asyncio.timeout(limit - waited):
-                    piece = await anext(pieces, None)
+                coming = asyncio.create_task(_next(pieces), name="next piece")
+                await asyncio.wait((coming,), timeout=max(0.0, limit - waited))
+                if not coming.done():
+                    raise TimeoutError
                 waited += time.monotonic() - began
-                if piece is None:
+                if (piece := coming.result()) is None:
                     return
                 yield piece
+        finally:
+            if coming is None or coming.done():
+                await pieces.aclose()
+            else:
+                coming.cancel()
+                self._leaving.add(coming)
+                coming.add_done_callback(self._left)
+                await asyncio.wait((coming,), timeout=_STOPPING)
+
+    def _left(self, task: asyncio.Task[Piece | None]) -> None:
+        """What was left behind has ended; that it failed is of no interest any more."""
+        self._leaving.discard(task)
+        if not task.cancelled():
+            task.exception()
 
     def _asked(self, utterance: Utterance, home: Home, history: Sequence[Exchange]) -> _Asked:
         language = load_language(utterance.language)
@@ -382,6 +437,14 @@ class Planner:
                 self._homes.popitem(last=False)
         self._homes.move_to_end(key)
         return self._homes[key]
+
+
+async def _next(pieces: AsyncGenerator[Piece, None]) -> Piece | None:
+    return await anext(pieces, None)
+
+
+class _WeakerError(Exception):
+    """A weak model answers in the place of another one."""
 
 
 class _KnownHome:

@@ -290,7 +290,7 @@ async def test_the_wake_word_ends_the_writing_but_not_what_was_begun() -> None:
     model = Model(['{"actions":[', does("turn_off", "light.sofa"), ",", never])
     talk = Talk(model)
     turn = asyncio.create_task(talk.say("the sofa lamp annoys me"))
-    await until(lambda: any(isinstance(e, StageDone) for e in talk.events))
+    await until(lambda: "first action" in talk.stages())
     talk.interrupted.set()
     response = await turn
     assert model.cancelled == 1
@@ -302,7 +302,7 @@ async def test_a_question_that_was_cut_off_is_not_answered_by_yes() -> None:
     never = asyncio.Event()
     talk = Talk(Model(['{"actions":[', does("unlock", "lock.front"), ",", never]))
     turn = asyncio.create_task(talk.say("visitors at the front door"))
-    await until(lambda: any(isinstance(e, StageDone) for e in talk.events))
+    await until(lambda: "first action" in talk.stages())
     talk.interrupted.set()
     assert not (await turn).asks
     talk.interrupted.clear()
@@ -477,6 +477,14 @@ async def test_the_model_words_what_came_of_a_command() -> None:
 async def test_our_own_words_where_the_model_finds_none() -> None:
     talk = Talk(Model([LlmError("gone")]), ways=Ways(style="model"))
     assert (await talk.say("turn off the sofa lamp")).reply == "Turned off the Sofa Lamp."
+
+
+async def test_a_weak_model_words_no_replies() -> None:
+    """It would say "I am sorry, I can't assist you" of what has been done."""
+    model = Model(saying("The sofa is dark now."), weak=True)
+    talk = Talk(model, ways=Ways(style="model"))
+    assert (await talk.say("turn off the sofa lamp")).reply == "Turned off the Sofa Lamp."
+    assert model.asked == []
 
 
 async def test_the_model_knows_what_was_said_before() -> None:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import math
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from assistant.config import PolicySettings
 from assistant.errors import LlmError
 from assistant.home.action import Action, Outcome, Result
 from assistant.home.model import Home
+from assistant.llm.fallback import FallbackModel
 from assistant.llm.model import Finish, Message, Piece, Query
 from assistant.plan import PlanKind, Utterance
 from assistant.skill import Skills
@@ -150,6 +151,21 @@ async def test_an_action_is_as_sure_as_the_model_was_of_all_of_it(villa: Home) -
         pytest.approx(0.9),
     ]
     assert planned(events).score == pytest.approx(0.4)
+
+
+async def test_what_comes_with_the_beginning_of_an_action_counts_for_it(villa: Home) -> None:
+    """Guesses that were right bring several tokens at once."""
+    text = act(SOFA, TV)
+    second = text.index("turn_off") + len("turn_")
+    steps: list[Step] = [
+        Piece(text[:second], 12, math.log(0.5), 3),
+        Piece(text[second:], 9, math.log(0.9), 2, Finish.STOP),
+    ]
+    events = await events_of("sofa lamp and TV", villa, steps)
+    assert [e.confidence for e in events if isinstance(e, Acting)] == [
+        pytest.approx(0.5),
+        pytest.approx(0.45),
+    ]
 
 
 async def test_words_stream_and_questions_are_told_from_them(villa: Home) -> None:
@@ -449,6 +465,32 @@ async def test_odd_speech_reaches_the_model_tamed(villa: Home, said: str) -> Non
         assert len(told) < 2000
 
 
+async def test_a_model_that_can_t_stop_is_excused_in_time_all_the_same(villa: Home) -> None:
+    """As one that is just being loaded, for half a minute."""
+    free = asyncio.Event()
+
+    class Stubborn(Scripted):
+        async def generate(self, query: Query) -> AsyncGenerator[Piece, None]:
+            while not free.is_set():
+                with suppress(asyncio.CancelledError):
+                    await free.wait()
+            self.closed += 1
+            raise LlmError("given up")
+            yield Piece("")
+
+    model = Stubborn([])
+    planner = Planner(model, settings=PlannerSettings(first=0.01))
+    (event,) = [e async for e in planner.plan(Utterance("dim the sofa lamp", "en"), villa)]
+    assert isinstance(event, Excusing)
+    assert event.plan.speech is not None
+    assert event.plan.speech.key == "core.model_late"
+    assert not model.closed
+    free.set()
+    async with asyncio.timeout(10):
+        while not model.closed:  # noqa: ASYNC110 -- it has nothing else to tell by
+            await asyncio.sleep(0.01)
+
+
 # ------------------------------------------------------------------- reading ahead
 
 
@@ -598,6 +640,37 @@ def test_events_amount_to_one_plan(make: Callable[[], list[PlanEvent]], kind: Pl
 
 
 # ------------------------------------------------------------------- weak models
+
+
+@pytest.mark.parametrize(
+    ("said", "steps", "came"),
+    [
+        ("dim the sofa lamp", pieces(act(SOFA), 0.3), Confirming),
+        ("dim the sofa lamp", pieces(act(SOFA), 0.9), Acting),
+        ("is the front door locked", pieces('{"say":"It is."}'), Excusing),
+        ("what is a walrus", [Piece("An animal.", finish=Finish.STOP)], Saying),
+    ],
+)
+async def test_a_weak_model_that_stands_in_for_a_server_is_as_weak_as_ever(
+    villa: Home, said: str, steps: list[Step], came: type[PlanEvent]
+) -> None:
+    """That it has to answer shows only when the server is asked."""
+    server, own = Scripted([LlmError("unreachable")]), Scripted(steps, weak=True)
+    planner = Planner(FallbackModel(server, own))
+    for _ in range(2):  # the second time the server is not even asked
+        events = [e async for e in planner.plan(Utterance(said, "en"), villa)]
+        assert [type(e) for e in events] == [came]
+    assert len(server.queries) == 1
+
+
+async def test_no_weak_model_words_a_reply_in_the_place_of_a_server(villa: Home) -> None:
+    own = Scripted(pieces('{"say":"I am sorry, I can not assist you."}'), weak=True)
+    planner = Planner(FallbackModel(Scripted([LlmError("unreachable")]), own))
+    said = Utterance("dim the sofa lamp and switch the TV off", "en")
+    assert planner.words_replies
+    with pytest.raises(LlmError):
+        _ = [text async for text in planner.word(said, OUTCOMES, villa)]
+    assert not planner.words_replies
 
 
 async def test_of_a_weak_model_s_guess_only_what_was_spoken_of_is_asked_about(villa: Home) -> None:
