@@ -88,16 +88,22 @@ class LocalShards:
     """
 
     def __init__(self, folder: Path, *, delete: bool = False) -> None:
-        if not folder.is_dir():
-            raise ModelError(f"{folder} is no folder; name the folder that holds config.json")
         self._folder = folder.absolute()
         self._delete = delete
         self._sizes: dict[str, int] = {}
         self._times: dict[str, int] = {}
-        for path in self._folder.iterdir():
-            if path.is_file() and not path.name.startswith("."):
-                state = path.stat()
-                self._sizes[path.name], self._times[path.name] = state.st_size, state.st_mtime_ns
+        try:
+            if not folder.is_dir():
+                raise ModelError(f"{folder} is no folder; name the folder that holds config.json")
+            for path in self._folder.iterdir():
+                if path.is_file() and not path.name.startswith("."):
+                    state = path.stat()
+                    self._sizes[path.name] = state.st_size
+                    self._times[path.name] = state.st_mtime_ns
+        except OSError as error:
+            raise ModelError(
+                f"{folder} can't be read: {error.strerror}; check who may read it"
+            ) from error
         for name, (size, time) in self._consumed().items():
             if name not in self._sizes:
                 self._sizes[name], self._times[name] = size, time

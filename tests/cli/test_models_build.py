@@ -389,6 +389,7 @@ def test_a_model_in_one_file_is_fetched_once(
         (["build", "whisper-base"], "is fetched, not built: assistant models fetch whisper-base"),
         (["build", "mimo-8b"], "'mimo-8b' is no model that is known (mimo-7b, "),
         (["build", "./nowhere"], "is not there; check the path"),
+        (["build", "x" * 300], "can't be looked up: File name too long; check the path"),
         (["build", "nowhere.gguf"], "is not there; check the path"),
         (["build", "pickled"], "pytorch_model.bin is pickled"),
         (["build", "Tiny-MiMo", "--revision", "v1"], "has no revisions"),
