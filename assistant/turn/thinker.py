@@ -21,6 +21,11 @@ QUIET: Final = 2.0
 """Seconds without a change of the home after which the model is told: reading takes it a while,
 and devices announce themselves in a burst."""
 
+LONGEST: Final = 60.0
+"""Seconds after which it is told of a home that does not come to rest: a device may never stop
+announcing itself. It is told half as often each time, down to once in `_RARELY` seconds."""
+_RARELY: Final = 3600.0
+
 Load = Callable[[], Awaitable[LanguageModel | None]]
 """Gives the configured model; None where none is wanted or built. Raises AssistantError."""
 
@@ -98,9 +103,10 @@ class Thinker:
         self._runs = True
         try:
             planner = await self._opened()
-            read = -1
+            read, patience = -1, LONGEST
             while planner is not None:
-                home = await self._changed_from(read)
+                home, rests = await self._changed_from(read, patience)
+                patience = LONGEST if rests else min(2 * patience, _RARELY)
                 await self._read(planner, home)
                 read = home.revision
                 self._planner, self._tried = planner, True
@@ -139,18 +145,24 @@ class Thinker:
         else:
             log.info("%s has read the home in %.1f s", self.model, time.monotonic() - began)
 
-    async def _changed_from(self, read: int) -> Home:
-        """The home once its revision is not `read` and has been the same for a while."""
+    async def _changed_from(self, read: int, patience: float) -> tuple[Home, bool]:
+        """The home once its revision is not `read`, and whether it has been the same for a while.
+
+        It need not be after `patience` seconds.
+        """
         news = asyncio.Event()
         end = self._registry.subscribe(lambda _: news.set())
         try:
             while self._registry.revision == read:
                 news.clear()
                 await news.wait()
+            changed = time.monotonic()
             revision: int | None = None
-            while self._registry.revision != revision:
+            while not (rests := self._registry.revision == revision):
+                if time.monotonic() - changed > patience:
+                    break
                 revision = self._registry.revision
                 await asyncio.sleep(QUIET)
-            return self._registry.home()
+            return self._registry.home(), rests
         finally:
             end()

@@ -15,7 +15,7 @@ import pytest
 from assistant.config import PolicySettings
 from assistant.errors import LlmError, ModelError
 from assistant.home.executor import Executor
-from assistant.home.file import load_home
+from assistant.home.file import Overrides, load_home
 from assistant.home.memory import in_memory
 from assistant.llm.model import Finish, LanguageModel, Message, Piece, Query
 from assistant.plan import PlanKind, Utterance
@@ -430,6 +430,27 @@ async def test_the_model_reads_the_home_anew_when_that_has_changed(
     assert "light.sofa" not in model.read[1][0].content
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_home_that_never_comes_to_rest_is_read_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(thinking, "QUIET", 0.01)
+    monkeypatch.setattr(thinking, "LONGEST", 0.05)
+    talk = Talk()
+    before = talk.registry.revision
+
+    async def restless() -> None:
+        while True:
+            talk.registry.set_overrides(Overrides())
+            await asyncio.sleep(0)
+
+    tasks = [asyncio.create_task(talk.thinker.run()), asyncio.create_task(restless())]
+    await until(lambda: talk.thinker.ready is not None)
+    assert talk.registry.revision > before + 10
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def test_a_home_that_is_being_read_is_known_as_it_was(
