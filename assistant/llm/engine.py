@@ -12,6 +12,8 @@ The model is loaded when it is first needed, and let go after a time in which no
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
 import gc
 import logging
 import threading
@@ -237,7 +239,9 @@ class Engine:
             self._unloading.cancel()
         self._give_up()
         await asyncio.to_thread(self._worker.shutdown, cancel_futures=True)
+        doomed = [self._loaded]
         self._loaded = None
+        await asyncio.to_thread(_let_go, doomed)
 
     # ------------------------------------------------------------------ in the event loop
 
@@ -518,6 +522,9 @@ def _let_go(loaded: list[_Loaded | None]) -> None:
     """Empty the list: giving gigabytes back takes a while, in which nobody else should wait."""
     loaded.clear()
     gc.collect()
+    # The C library keeps most of it for later use, unless it is told not to.
+    with contextlib.suppress(AttributeError):  # one that has no such call
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _shared(first: Sequence[int], second: Sequence[int]) -> int:

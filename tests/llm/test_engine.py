@@ -8,6 +8,7 @@ import logging
 import shutil
 import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -258,6 +259,18 @@ async def test_it_refuses_rather_than_fill_the_memory(
     await engine.close()
 
 
+async def test_what_is_not_loaded_is_not_demanded(
+    tiny: ModelDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most, least = (memory.demand(tiny, 512, drafting=drafting) for drafting in (True, False))
+    monkeypatch.setattr(memory, "available", lambda: (most + least) // 2 + memory._SPARE)
+    for drafting in (True, False):
+        engine = Engine(tiny, EngineSettings(Runtime(context=512, drafting=drafting)))
+        with pytest.raises(LlmError, match="free") if drafting else nullcontext():
+            await engine.load()
+        await engine.close()
+
+
 @pytest.mark.parametrize("file", ["trunk.onnx", "head.onnx", "tokenizer.json"])
 async def test_damaged_files_are_named(tmp_path: Path, file: str) -> None:
     directory = build_tiny(tmp_path)
@@ -284,12 +297,25 @@ async def test_closed_is_closed(engine: Engine) -> None:
 
 
 async def test_smollm2_answers() -> None:
-    """A real model: what it says is language, and right."""
-    engine = Engine(smollm2(), EngineSettings(Runtime(context=1024)))
+    """A real model: what it says is language, and right. Let go, it leaves its memory to others."""
+    engine = Engine(smollm2(), EngineSettings(Runtime(context=1024), idle=0.2))
     question = Message(Role.USER, "What is the capital of France? Answer with one word.")
     assert "Paris" in await _text(engine, question, limit=20)
     assert engine.weak
+    taken = _memory()
+    await _let_go(engine)
+    deadline = time.monotonic() + 10
+    while _memory() > taken - 100_000:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
     await engine.close()
+
+
+def _memory() -> int:
+    """Kilobytes that this process has of its own."""
+    status = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    (line,) = (line for line in status if line.startswith("RssAnon:"))
+    return int(line.split()[1])
 
 
 async def _let_go(engine: Engine) -> None:
