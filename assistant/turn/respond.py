@@ -292,7 +292,10 @@ class Responder:
         if plan is not None:
             return plan, True
         plan = self._by_templates(replace(here, utterance=said))
-        return (plan if self._is_sure(plan) else refused("core.pin_unclear")), False
+        if not self._is_sure(plan):
+            return refused("core.pin_unclear"), False
+        here.conversation.secret_until = 0.0  # it was about something else
+        return plan, False
 
     async def _understand(self, here: _Turn, began: float) -> _Ended:
         """Ask the templates and the model in the order that is set, until one knows."""

@@ -70,6 +70,8 @@ class Conversation:
     """The state of one source's dialogue. Owned by whoever runs its turns."""
 
     pending: Pending | None = None
+    secret_until: float = 0.0
+    """Until this monotonic second whatever is said may be a PIN, and is for nobody's eyes."""
     _said: deque[Said] = field(default_factory=lambda: deque(maxlen=_MOST_REMEMBERED))
 
     def remember(

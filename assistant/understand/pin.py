@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 
 HIDDEN: Final = "****"
 """What stands in every record for words that may hold the PIN."""
+_AFTERWARDS: Final = 30.0
+"""Seconds after a question for the PIN is over, or was answered by none that was understood, for
+which whatever is said may still be the PIN, however it was misheard."""
 _SALT: Final = 16
 _WORK: Final = {"n": 1 << 14, "r": 8, "p": 1}
 
@@ -122,16 +125,19 @@ def confides(
 ) -> bool:
     """Whether `utterance` may hold the PIN, so that nobody may keep, show or pass on its words.
 
-    That is whatever is said where the PIN was asked for, and what says a PIN unasked or too late,
-    or speaks of it with a number.
+    That is whatever is said where the PIN was asked for, or shortly after, and what says a PIN
+    unasked or too late, or speaks of it with a number.
     """
     if lock is None:
         return False
     texts = (utterance.text, *utterance.alternatives)
     holding = any(may_hold(text, language) for text in texts)
     pending = conversation.pending
-    if pending is not None and pending.plan.pin and (holding or now <= pending.expires):
+    if now <= conversation.secret_until:
         return True
+    if pending is not None and pending.plan.pin:
+        if holding or now <= pending.expires + _AFTERWARDS:
+            return True
     telling = any(readings(text, language) or speaks_of_pin(text, language) for text in texts)
     return holding and telling and lock.is_set
 
@@ -145,14 +151,18 @@ async def keyed(
     question is over: there is one attempt to each. For a text that `confides`.
     """
     pending = conversation.pending
+    said = readings(text, language)
+    holding = bool(said) or may_hold(text, language)
     if pending is None or not pending.plan.pin:
-        return refused("core.pin_unasked")
+        return refused("core.pin_unasked") if holding else None
     conversation.pending = None
+    conversation.secret_until = now + _AFTERWARDS
     if now > pending.expires:
-        return refused("core.pin_late")
+        return refused("core.pin_late") if holding else None
     if squeeze(text) in language.no:
+        conversation.secret_until = 0.0
         return Plan(PlanKind.NOTHING, intent="no", skill="core", speech=Speech("core.cancelled"))
-    if said := readings(text, language):
+    if said:
         try:
             verdict = await lock.tried(said)
             locked = lock.locked_for()
@@ -160,10 +170,11 @@ async def keyed(
             log.error("a PIN can't be checked: %s", error)
             return refused("core.pin_unchecked")
         if verdict is Verdict.RIGHT:
+            conversation.secret_until = 0.0
             return pending.plan
         log.warning("a wrong PIN was said%s", "; none is taken for a while" if locked else "")
         return locked_out(locked) if locked else refused("core.pin_wrong")
-    return refused("core.pin_unclear") if may_hold(text, language) else None
+    return refused("core.pin_unclear") if holding else None
 
 
 def refused(key: str) -> Plan:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -322,6 +323,29 @@ async def test_other_readings_of_the_recogniser_are_hidden_too(tmp_path: Path) -
     assert "2718" not in talk.everything_kept()
     await talk.say("to seven won late", "2718")
     assert "2718" not in talk.everything_kept()
+
+
+@pytest.mark.parametrize("late", [True, False])
+async def test_one_that_is_badly_misheard_after_the_question_is_hidden_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, *, late: bool
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    talk = Talk(tmp_path, model=Model())
+    await talk.say("unlock the front door")
+    pending = talk.conversation.pending
+    assert pending is not None
+    if late:
+        expired = replace(pending, expires=time.monotonic() - 1)
+        talk.conversation.pending = expired
+    else:
+        await talk.say("2719")
+    unclear = await talk.say("too heaven won eighth")
+    assert unclear.reply == "I did not get the PIN. Please ask me again."
+    assert "heaven" not in talk.everything_kept() + caplog.text
+    known = await talk.say("turn off the sofa lamp")
+    assert known.reply == "Turned off the Sofa Lamp."
+    await talk.say("tell me something about walruses")
+    assert "walruses" in talk.everything_kept()
 
 
 async def test_numbers_are_no_secret_where_there_is_no_pin(tmp_path: Path) -> None:
