@@ -437,8 +437,8 @@ class _Fragment:
             if action.name == "start_timer" and (timer := started(action, self.asked.home)):
                 before.append(Action("cancel_timer", (), {"timer": timer.id}))
             if action.name == "delay":
-                said = action.params["command"]
-                waiting = [one.id for one in self.asked.home.delayed if one.command == said]
+                command = action.params["command"]
+                waiting = [one.id for one in self.asked.home.delayed if one.command == command]
                 before += [Action("cancel_timer", (), {"timer": i}) for i in waiting[-1:]]
             if action.name == "list_add" and plan.actions[0].devices == action.devices:
                 item = action.params["item"]
