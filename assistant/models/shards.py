@@ -79,6 +79,10 @@ class Shards(Protocol):
         """The file is not needed for now; it may be deleted. It can be asked for again."""
         ...
 
+    def frees(self, name: str) -> int:
+        """Bytes that `done` gives back to the disk, of what was not downloaded for this."""
+        ...
+
 
 class LocalShards:
     """A checkpoint in a folder of the user's own.
@@ -168,6 +172,10 @@ class LocalShards:
         fresh.write_text(json.dumps(listed), encoding="utf-8")
         fresh.replace(self._folder / _CONSUMED)
         path.unlink()
+
+    def frees(self, name: str) -> int:
+        """The file's size, if it is to be deleted."""
+        return self._sizes[name] if self._delete and self.here(name) else 0
 
     def _consumed(self) -> dict[str, tuple[int, int]]:
         try:

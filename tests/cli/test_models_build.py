@@ -383,9 +383,44 @@ def test_a_model_in_one_file_is_fetched_once(
     assert left_over(models) == set()
 
 
+@pytest.mark.parametrize("shards", [1, 3])
+def test_the_shards_of_a_folder_go_where_that_is_asked_for(
+    quickly: Quickly, tmp_path: Path, models: Path, shards: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = write_checkpoint(tmp_path / "tiny", shards=shards)
+    quickly("models", "build", "./tiny", "--name", "kept")
+    assert len(list(tiny.glob("*.safetensors"))) == shards
+    monkeypatch.setattr(sys, "stdin", Answers("n\n"))
+    assert (
+        "Delete the shards" in quickly("models", "build", "./tiny", "--delete-shards", status=1)[0]
+    )
+    assert len(list(tiny.glob("*.safetensors"))) == shards
+    quickly("models", "build", "./tiny", "--delete-shards", "--yes")
+    assert list(tiny.glob("*.safetensors")) == []
+    assert sums(models / "tiny") == sums(models / "kept")
+    if shards > 1:  # a single file took its table of contents along
+        assert "is built in" in quickly("models", "build", "./tiny")[0]
+    _, complaint = quickly("models", "build", "./tiny", "--bits", "4", status=1)
+    assert "safetensors is missing; copy the whole checkpoint there" in complaint
+    assert sums(models / "tiny") == sums(models / "kept")
+
+
+def test_what_is_deleted_meanwhile_makes_room(
+    quickly: Quickly, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = write_checkpoint(tmp_path / "tiny", shards=8, layers=8, hidden=256, intermediate=512)
+    quickly("models", "build", "./tiny", "--bits", "4", "--name", "whole")
+    size = read_directory(tmp_path / "data" / "models" / "whole").size
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Disk(free=(64 << 20) + size // 2))
+    assert "make room" in quickly("models", "build", "./tiny", "--bits", "4", status=1)[1]
+    quickly("models", "build", "./tiny", "--bits", "4", "--delete-shards")
+    assert list(tiny.glob("*.safetensors")) == []
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
+        (["build", "nowhere.gguf", "--delete-shards"], "is no folder"),
         (["build", "whisper-base"], "is fetched, not built: assistant models fetch whisper-base"),
         (["build", "mimo-8b"], "'mimo-8b' is no model that is known (mimo-7b, "),
         (["build", "./nowhere"], "is not there; check the path"),

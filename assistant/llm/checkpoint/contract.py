@@ -87,5 +87,12 @@ class Checkpoint(Protocol):
         ...
 
     def release(self, shard: str) -> None:
-        """The file is not needed for now: it is closed, and deleted if it was downloaded."""
+        """The file is not needed for now: it is closed, and deleted if it was downloaded.
+
+        The only file of a checkpoint stays, for what is in it could not be told any more.
+        """
+        ...
+
+    def frees(self, shard: str) -> int:
+        """Bytes that the release of a file which was not downloaded gives back to the disk."""
         ...

@@ -132,6 +132,10 @@ class GgufCheckpoint:
             ) from error
         return numbers.astype(np.float32, copy=False).reshape(stop - start, *place.shape[1:])
 
+    def frees(self, shard: str) -> int:
+        """Nothing: the file stays."""
+        return 0
+
     def release(self, shard: str) -> None:
         """Close the file."""
         if self._file is not None:

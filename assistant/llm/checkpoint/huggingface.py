@@ -96,10 +96,15 @@ class HuggingFaceCheckpoint:
         return self._open[self._shards[tensor]].rows(tensor, start, stop)
 
     def release(self, shard: str) -> None:
-        """Close a shard and hand it back."""
+        """Close a shard and hand it back. A single file is kept: its header is the index."""
         if opened := self._open.pop(shard, None):
             opened.close()
-        self._files.done(shard)
+        if shard != SINGLE:
+            self._files.done(shard)
+
+    def frees(self, shard: str) -> int:
+        """Bytes of a shard that is the user's own and is to be deleted."""
+        return 0 if shard == SINGLE else self._files.frees(shard)
 
     def _entry(self, tensor: str) -> Entry:
         shard = self._shards[tensor]

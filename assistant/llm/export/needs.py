@@ -31,7 +31,8 @@ _SAMPLE: Final = (256, 4096)
 class Needs:
     """In bytes and seconds; what an interrupted build has done already is not counted again.
 
-    `written` goes to the disk of the target, where `free` bytes are left. `download` is fetched
+    `written` goes to the disk of the target, where `free` bytes are left; what is deleted there
+    meanwhile to make room is taken off. `download` is fetched
     in all, of which at most `held` lie on the disk of the downloads at a time, where `held_free`
     are left; None where that is the same disk. `memory` is taken, `memory_free` is there (None:
     the system does not tell). `seconds` is how long it takes here, without the download.
@@ -77,9 +78,10 @@ def needs_of(
     weights = sum(t.rows * max(1, t.columns) for t in unfinished)
     download, held = _downloads(checkpoint, unfinished)
     same = os.stat(root).st_dev == os.stat(_existing(checkpoint.folder)).st_dev
+    spared = _spared(checkpoint, unfinished) if same else 0
     seconds = weights * _pace(quantisation) + (2 * weights + 2 * written) / _CALM
     return Needs(
-        written=written + _SPARE,
+        written=max(0, written - spared) + _SPARE,
         free=shutil.disk_usage(root).free,
         download=download,
         held=held,
@@ -103,6 +105,20 @@ def _downloads(checkpoint: Checkpoint, unfinished: Sequence[Stored]) -> tuple[in
         most = max(most, sum(sizes[shard] for shard in here))
         here = {shard for shard in here if last[shard] > number}
     return sum(sizes.values()), most
+
+
+def _spared(checkpoint: Checkpoint, unfinished: Sequence[Stored]) -> int:
+    """Bytes by which the disk never fills, for shards are deleted as they are consumed."""
+    last: dict[str, int] = {}
+    for number, tensor in enumerate(unfinished):
+        last |= dict.fromkeys(needed_shards(tensor, checkpoint.shards), number)
+    total = taken = most = 0
+    for number, tensor in enumerate(unfinished):
+        total += tensor.size + tensor.scales_size
+        taken += tensor.size + tensor.scales_size
+        most = max(most, taken)
+        taken -= sum(checkpoint.frees(shard) for shard, final in last.items() if final == number)
+    return total - most
 
 
 def _pace(quantisation: Quantisation) -> float:

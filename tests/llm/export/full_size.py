@@ -96,6 +96,9 @@ class MadeShards:
             self.made += 1
         return path
 
+    def frees(self, name: str) -> int:
+        return 0
+
     def done(self, name: str) -> None:
         (self.folder / name).unlink(missing_ok=True)
 

@@ -118,7 +118,7 @@ def test_the_directory_says_what_it_is(tmp_path: Path) -> None:
 def test_the_report_tells_the_error_of_each_group(tmp_path: Path) -> None:
     directory = build_tiny(tmp_path, quantisation=MIXED)
     groups = {group.group: group for group in read_report(directory.folder)}
-    assert set(groups) == {"embedding", "qkv", "o", "gate", "up", "down", "head"}
+    assert set(groups) == {"embedding", "qkv", "o", "gate_up", "down", "head"}
     checkpoint = open_checkpoint(tmp_path / "tiny-checkpoint")
     lost = weight = 0.0
     for tensor in layout(directory.architecture, MIXED):
@@ -261,6 +261,9 @@ class Fetched:
             self.most = max(self.most, self.held())
         return self.folder / name
 
+    def frees(self, name: str) -> int:
+        return 0
+
     def done(self, name: str) -> None:
         (self.folder / name).unlink(missing_ok=True)
 
@@ -299,6 +302,21 @@ def test_shards_that_were_consumed_are_not_fetched_again(tmp_path: Path) -> None
     assert contents(tmp_path / "m") == contents(
         build(open_checkpoint(origin), Q4, tmp_path / "n", "m").folder
     )
+
+
+def test_a_single_file_stays_until_the_end_and_is_fetched_once(tmp_path: Path) -> None:
+    origin = write_checkpoint(tmp_path / "c", shards=1)
+
+    def at_checksums(what: str, done: int, total: int) -> None:
+        if what == CHECKSUMS:
+            raise InterruptedBuildError
+
+    with pytest.raises(InterruptedBuildError):
+        build(open_checkpoint(Fetched(origin, tmp_path / "here")), Q4, tmp_path / "m", "m",
+              progress=at_checksums)  # fmt: skip
+    again = Fetched(origin, tmp_path / "here")
+    build(open_checkpoint(again), Q4, tmp_path / "m", "m")
+    assert again.got == []
 
 
 def test_a_folder_s_shards_can_be_deleted_as_they_are_consumed(tmp_path: Path) -> None:
