@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import Final, cast
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 from starlette.applications import Starlette
@@ -23,6 +24,7 @@ from assistant.llm.model import LanguageModel, Piece
 from assistant.llm.serve.answer import Header, events, whole
 from assistant.llm.serve.refusal import RefusalError, error_response
 from assistant.llm.serve.request import Asked, no_such_model, read
+from assistant.llm.serve.server import is_loopback
 
 MOST_AT_ONCE: Final = 8
 """Requests that are answered or wait to be; the model takes them one after the other."""
@@ -187,6 +189,7 @@ async def _hung_up(receive: Receive) -> None:
 
 def _check_key(request: Request, api_key: SecretStr | None) -> None:
     if api_key is None:
+        _check_host(request.headers.get("host", ""))
         return
     kind, _, key = request.headers.get("authorization", "").partition(" ")
     shown = key.strip().encode() if kind.lower() == "bearer" else b""
@@ -195,6 +198,23 @@ def _check_key(request: Request, api_key: SecretStr | None) -> None:
             "the API key is missing or wrong; send it as: Authorization: Bearer KEY",
             status=401,
             code="invalid_api_key",
+        )
+
+
+def _check_host(header: str) -> None:
+    """Without a key only who calls this machine by a name of its own is answered.
+
+    A page in a browser may have its own name lead here, and ask then what it likes.
+    """
+    try:
+        host = urlsplit(f"//{header}").hostname or ""
+    except ValueError:
+        host = ""
+    if not is_loopback(host) or "@" in header:
+        raise RefusalError(
+            f"without an API key this answers at 127.0.0.1 and localhost alone, not at {header!r}; "
+            "set llm.serve.api_key_file to have other names answered",
+            status=403,
         )
 
 

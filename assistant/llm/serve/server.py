@@ -21,7 +21,7 @@ def listen(host: str, port: int, *, api_key: SecretStr | None) -> socket.socket:
     Raises ConfigError where others than this machine could ask without a key, LlmError where the
     address can't be had.
     """
-    if api_key is None and not _is_loopback(host):
+    if api_key is None and not is_loopback(host):
         raise ConfigError(
             f"whoever reaches {host} could use the model: give an API key (--api-key-file, or "
             "llm.serve.api_key_file), or "
@@ -49,8 +49,9 @@ async def serve(application: Starlette, listener: socket.socket) -> None:
     await uvicorn.Server(config).serve(sockets=[listener])
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host's name or address means this machine itself, whoever asks."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return host == "localhost"
+        return host.lower() == "localhost"

@@ -177,6 +177,38 @@ async def test_a_key_must_be_the_right_one(
     assert bool(model.asked) == (status == 200)
 
 
+@pytest.mark.parametrize(
+    ("host", "taken"),
+    [
+        ("127.0.0.1", True),
+        ("127.0.0.1:8151", True),
+        ("localhost:8151", True),
+        ("LOCALHOST", True),
+        ("[::1]:8151", True),
+        ("evil.example", False),
+        ("evil.example:8151", False),
+        ("127.0.0.1.evil.example", False),
+        ("localhost@evil.example", False),
+        ("192.0.2.1", False),
+        ("", False),
+        ("[", False),
+    ],
+)
+async def test_without_a_key_this_machine_must_be_called_by_a_name_of_its_own(
+    model: ScriptedModel, host: str, taken: bool
+) -> None:
+    """A page in a browser that has had its own name lead here must not use the model."""
+    for api_key in (None, SecretStr("key")):
+        transport = httpx2.ASGITransport(app=application(model, api_key=api_key))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
+            headers = {"Host": host, "Authorization": "Bearer key"}
+            for answer in (
+                await http.get("/v1/models", headers=headers),
+                await http.post("/v1/chat/completions", headers=headers, json={"messages": HI}),
+            ):
+                assert answer.status_code == (200 if taken or api_key else 403), answer.text
+
+
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("begun", [False, True])
 async def test_a_client_that_hangs_up_ends_the_work(
