@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from assistant.errors import ModelError
 from assistant.llm.architecture import Architecture
+from assistant.llm.chat import ChatTemplate
 from assistant.llm.checkpoint.contract import Checkpoint
 from assistant.llm.checkpoint.huggingface import load_tokenizer
 from assistant.llm.layout import Stored
+from assistant.llm.model import Message, Role
+
+_PROBE: Final = "Turn on the light."
 
 
 def source_shapes(stored: Stored, architecture: Architecture) -> dict[str, tuple[int, ...]]:
@@ -72,7 +77,7 @@ def check_shape(checkpoint: Checkpoint, name: str, shape: tuple[int, ...]) -> No
 
 
 def check_texts(checkpoint: Checkpoint) -> None:
-    """Raise ModelError where tokenizer and weights do not belong together."""
+    """Raise ModelError where tokenizer, template and weights do not belong together."""
     vocabulary = checkpoint.architecture.vocabulary
     tokens = load_tokenizer(checkpoint.texts.tokenizer, checkpoint.source).get_vocab()
     highest = max(tokens.values(), default=-1)
@@ -88,4 +93,14 @@ def check_texts(checkpoint: Checkpoint) -> None:
             f"{checkpoint.source}: the tokens that end a text are {list(ends)}, and the tokenizer "
             "must know at least one and all of them; check eos_token_id in config.json and "
             "generation_config.json"
+        )
+    try:
+        template = ChatTemplate(checkpoint.texts.template, bos="", eos="")
+        said = template.render([Message(Role.USER, _PROBE)], thinking=False)
+    except ModelError as error:
+        raise ModelError(f"{checkpoint.source}: {error}; get another version of it") from error
+    if _PROBE not in said:
+        raise ModelError(
+            f"{checkpoint.source}: its chat template leaves out what the user says; get another "
+            "version of it"
         )

@@ -414,6 +414,25 @@ def test_a_tokenizer_that_does_not_fit_is_refused(
         build(open_checkpoint(source), Q4, tmp_path / "m", "m")
 
 
+@pytest.mark.parametrize(
+    ("template", "says"),
+    [
+        ("{% for message in messages %}", "chat template can't be used: Unexpected end"),
+        ("{{ messages[5].content }}", "chat template failed"),
+        ("{{ raise_exception('tools are needed') }}", "chat template failed: tools are needed"),
+        ("<|im_start|>assistant", "leaves out what the user says; get another version"),
+    ],
+)
+def test_a_template_that_can_t_be_used_is_refused_before_any_work(
+    tmp_path: Path, template: str, says: str
+) -> None:
+    source = write_checkpoint(tmp_path / "c")
+    (source / "chat_template.jinja").write_text(template)
+    with pytest.raises(ModelError, match=says):
+        build(open_checkpoint(source), Q4, tmp_path / "m", "m")
+    assert not (tmp_path / ".m.building").exists()
+
+
 def test_a_disk_that_fills_up_spoils_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
