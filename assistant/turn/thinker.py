@@ -40,6 +40,7 @@ def planner_settings(settings: Settings) -> PlannerSettings:
         # The others need a look at the device; the policy has it.
         never=frozenset((*settings.policy.never, *settings.policy.model.never)),
         thinking=settings.llm.thinking,
+        context=settings.llm.context,
     )
 
 

@@ -20,7 +20,7 @@ import contextlib
 import math
 import time
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -38,7 +38,14 @@ from assistant.understand.language import load_language
 from assistant.understand.mood import Mood, mood
 from assistant.understand.normal import squeeze
 from assistant.understand.offer import STARTED_HERE
-from assistant.understand.prompt import Exchange, outcome_message, system_message, turn_message
+from assistant.understand.prompt import (
+    Exchange,
+    fitting,
+    more_devices,
+    outcome_message,
+    system_message,
+    turn_message,
+)
 from assistant.understand.schema import answer_schema, reply_schema
 
 _HOMES_KEPT: Final = 4
@@ -47,6 +54,12 @@ _SAME_MOMENT: Final = 30.0
 """Seconds for which what was read ahead of an utterance counts as read at its time."""
 _STOPPING: Final = 0.5
 """Seconds that a model has to stop before it is left behind."""
+_TURN: Final = 400
+"""Tokens that an utterance, and what is told with it, take, all but seldom."""
+_MORE: Final = 400
+"""Tokens that it takes besides where it is told of devices, too."""
+_BYTES: Final = 2.6
+"""Of a token, in a system message: seldom fewer."""
 _WORDING_LIMIT: Final = 120
 _PLANNED: Final = "planned"
 
@@ -109,6 +122,8 @@ class PlannerSettings:
     by then is excused. `confidence`: what a weak model's action must reach to be carried out
     unasked. `ask_above`: devices of one utterance beyond which is asked. `never`: actions left out,
     as in the policy's settings ("unlock", "open:cover.gate"). `limit`, `thinking`: tokens.
+    `context`: tokens of prompt and answer together; of a home for which they are too few the model
+    is told in part, and of the rest what an utterance speaks of.
     """
 
     first: float = 10.0
@@ -118,6 +133,7 @@ class PlannerSettings:
     never: frozenset[str] = frozenset()
     limit: int = 400
     thinking: int = 0
+    context: int = 4096
 
 
 class Planner:
@@ -152,6 +168,9 @@ class Planner:
         it was read last: what is new in it waits, what is gone is left out. Raises LlmError where
         the model can't.
         """
+        if (home.id, home.revision, language) not in self._homes:
+            # In a thread: a thousand devices take a second, in which others want to be heard.
+            self._keep(home, language, await asyncio.to_thread(self._made, home, language))
         known, key = self._known(home, language), (home.id, language)
         try:
             await self._model.prepare((known.system,), keep=True)
@@ -401,9 +420,19 @@ class Planner:
         recent = history[-1].devices if history else ()
         mentions = Mentions(utterance.text, language, home, recent)
         meant = mood(utterance.text, language)
-        turn = turn_message(
-            utterance, home, handles, mentions, history, meant, now=self._moment(utterance)
-        )
+        more: Sequence[str] = ()
+        if known.told is not None:
+            more = more_devices(
+                home,
+                self._vocabulary,
+                handles,
+                self._settings.never,
+                known.told,
+                mentions,
+                utterance.area,
+            )
+        now = self._moment(utterance)
+        turn = turn_message(utterance, home, handles, mentions, history, meant, now=now, more=more)
         schema = known.schema(home, handles, self._vocabulary, self._settings, meant)
         messages = (known.system, turn)
         return _Asked(home, messages, schema, handles, mentions, meant, bool(recent))
@@ -429,14 +458,32 @@ class Planner:
     def _known(self, home: Home, language: str) -> _KnownHome:
         key = (home.id, home.revision, language)
         if key not in self._homes:
-            handles = handles_of(home)
-            never = self._settings.never
-            system = system_message(home, self._vocabulary, handles, language, never)
-            self._homes[key] = _KnownHome(home, handles, system)
-            if len(self._homes) > _HOMES_KEPT:
-                self._homes.popitem(last=False)
+            self._keep(home, language, self._made(home, language))
         self._homes.move_to_end(key)
         return self._homes[key]
+
+    def _keep(self, home: Home, language: str, known: _KnownHome) -> None:
+        self._homes[home.id, home.revision, language] = known
+        if len(self._homes) > _HOMES_KEPT:
+            self._homes.popitem(last=False)
+
+    def _made(self, home: Home, language: str) -> _KnownHome:
+        """What is told of `home`; may be called in any thread."""
+        settings, handles = self._settings, handles_of(home)
+        room = settings.context - settings.limit - _TURN
+        told = fitting(
+            home,
+            self._vocabulary,
+            handles,
+            language,
+            settings.never,
+            room=round(_BYTES * room),
+            more=round(_BYTES * _MORE),
+        )
+        system = system_message(home, self._vocabulary, handles, language, settings.never, told)
+        known = _KnownHome(home, handles, system, told)
+        known.schema(home, handles, self._vocabulary, settings, Mood.ORDER)
+        return known
 
 
 async def _next(pieces: AsyncGenerator[Piece, None]) -> Piece | None:
@@ -450,10 +497,14 @@ class _WeakerError(Exception):
 class _KnownHome:
     """What is made of a home once for each revision of it."""
 
-    def __init__(self, home: Home, handles: Handles, system: Message) -> None:
+    def __init__(
+        self, home: Home, handles: Handles, system: Message, told: Collection[str] | None
+    ) -> None:
         self.home = home
         self.handles = handles
         self.system = system
+        self.told = told
+        """Ids of the devices that `system` tells of; None: of all."""
         self._schemas: OrderedDict[tuple[bool, int, int], Mapping[str, Any]] = OrderedDict()
 
     def schema(

@@ -14,7 +14,7 @@ import json
 import re
 import time
 import unicodedata
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -41,6 +41,10 @@ _MOST_STATES: Final = {Mood.QUESTION: 12, Mood.ORDER: 6, Mood.FORBIDDING: 6}
 _MOST_EXCHANGES: Final = 3
 _LONGEST_REPLY: Final = 160
 _MOST_TIMERS: Final = 5
+_MOST_MORE: Final = 12
+"""Devices that an utterance is told of besides those that the system message tells of."""
+
+_IDLE: Final = "# can only be asked about"
 
 # Angle brackets, bars, braces and the like: what chat templates, markup and code are made of.
 _MARKUP: Final = re.compile(r"<[^<>]{0,40}>|[<>|{}\[\]\\`^~]|#{2,}|\*{2,}|_{3,}")
@@ -82,17 +86,81 @@ def system_message(
     handles: Handles,
     language: str,
     never: Collection[str] = (),
+    told: Collection[str] | None = None,
 ) -> Message:
-    """The rules, what can be done, and the devices: the same while revision and language are."""
+    """The rules, what can be done, and the devices: the same while revision and language are.
+
+    `told`: ids of the devices that are told of, see `fitting`; None: all.
+    """
     rules = _RULES.format(language=_LANGUAGES.get(language, f"the language {language!r}"))
     parts = [rules, *_rooms(home, handles)]
     parts.append('Devices, after what they can do ("also": and what those just above can):')
-    parts += _devices(home, vocabulary, handles, never)
+    devices = [device for device in home.exposed() if told is None or device.id in told]
+    parts += _devices(devices, home, vocabulary, handles, never)
+    if len(devices) < len(home.exposed()):
+        parts.append("# and more devices: those that an utterance may mean are told with it")
     # As if timers ran: whether they do changes too often to be told here.
     timed = replace(home, timers=(Timer("", None, None, 0, 0, False),) * 2)
     alone = offers_alone(timed, handles_of(timed), vocabulary, never)
     parts.append("# without a device: " + ", ".join(_call(spec, slots) for spec, slots in alone))
     return Message(Role.SYSTEM, "\n".join(parts))
+
+
+def fitting(
+    home: Home,
+    vocabulary: Vocabulary,
+    handles: Handles,
+    language: str,
+    never: Collection[str],
+    *,
+    room: int,
+    more: int,
+) -> frozenset[str] | None:
+    """Ids of the devices that a system message of `room` bytes can tell of; None: of all.
+
+    Where that is not all, `more` bytes of them are kept free for what an utterance is told of
+    besides. What can only be asked about is left out first.
+    """
+    whole = system_message(home, vocabulary, handles, language, never)
+    if len(whole.content.encode()) <= room:
+        return None
+    bare = system_message(home, vocabulary, handles, language, never, ())
+    left = room - more - len(bare.content.encode())
+    lines = [tuple(_devices([d], home, vocabulary, handles, never)) for d in home.exposed()]
+    ranked = sorted(zip(home.exposed(), lines, strict=True), key=lambda one: one[1][0] == _IDLE)
+    told: list[str] = []
+    headings: set[str] = set()
+    for device, (heading, line) in ranked:
+        cost = sum(len(new.encode()) + 1 for new in (heading, line) if new not in headings)
+        if cost <= left:
+            left -= cost
+            told.append(device.id)
+            headings.add(heading)
+    return frozenset(told)
+
+
+def more_devices(
+    home: Home,
+    vocabulary: Vocabulary,
+    handles: Handles,
+    never: Collection[str],
+    told: Collection[str],
+    mentions: Mentions,
+    area: str | None,
+) -> list[str]:
+    """Lines for the devices not `told` of that an utterance may mean, most of all those it names.
+
+    Those in `area`, where it was said, may be meant without a word.
+    """
+    weighed = (
+        (2 * mentions.weight(device) + (area is not None and device.area == area), device)
+        for device in home.exposed()
+        if device.id not in told
+    )
+    likely = sorted((one for one in weighed if one[0]), key=lambda one: -one[0])[:_MOST_MORE]
+    meant = {device.id for _, device in likely}
+    devices = [device for device in home.exposed() if device.id in meant]
+    return list(_devices(devices, home, vocabulary, handles, never))
 
 
 def turn_message(
@@ -104,8 +172,12 @@ def turn_message(
     mood: Mood,
     *,
     now: float,
+    more: Sequence[str] = (),
 ) -> Message:
-    """What changes, the least often first, and the utterance. `now`: seconds since the epoch."""
+    """What changes, the least often first, and the utterance. `now`: seconds since the epoch.
+
+    `more`: what `more_devices` gives.
+    """
     here = handles.of_area.get(utterance.area or "")
     parts = [f"It is {_time(now)}." + (f" The user is in {here}." if here else "")]
     for exchange in history[-_MOST_EXCHANGES:]:
@@ -114,6 +186,8 @@ def turn_message(
     if home.timers:
         told = (_timer(number, timer) for number, timer in enumerate(home.timers, 1))
         parts.append("Timers: " + ", ".join(list(told)[:_MOST_TIMERS]))
+    if more:
+        parts += ["More devices:", *more]
     if states := _states(home, handles, mentions, mood):
         parts.append("States: " + "; ".join(states))
     parts.append(f"Utterance: {spoken(utterance.text)}{_NO_ORDER[mood]}")
@@ -187,23 +261,27 @@ def _rooms(home: Home, handles: Handles) -> Iterator[str]:
 
 
 def _devices(
-    home: Home, vocabulary: Vocabulary, handles: Handles, never: Collection[str]
+    devices: Iterable[Device],
+    home: Home,
+    vocabulary: Vocabulary,
+    handles: Handles,
+    never: Collection[str],
 ) -> Iterator[str]:
     """Devices that can do the same together, under a line that says what."""
     groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    for device in home.exposed():
+    for device in devices:
         found = offers(device, home, handles, vocabulary, never)
         can = tuple(_call(spec, slots) for spec, slots in found)
         # What can only be asked about needs no heading for each of its kinds.
-        kind = device.type.value if can else "can only be asked about"
+        kind = f"# {device.type.value}" if can else _IDLE
         groups.setdefault((kind, can), []).append(_device(device, handles))
     before: tuple[str, tuple[str, ...]] = ("", ())
     for (kind, can), told in sorted(groups.items(), key=lambda g: (g[0][0], len(g[0][1]))):
         if kind == before[0] and set(before[1]) <= set(can):
             new = ", ".join(call for call in can if call not in before[1])
-            yield f"# {kind}: also {new}"
+            yield f"{kind}: also {new}"
         else:
-            yield f"# {kind}: {', '.join(can)}" if can else f"# {kind}"
+            yield f"{kind}: {', '.join(can)}" if can else kind
         before = kind, can
         yield from told
 

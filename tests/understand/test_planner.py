@@ -533,6 +533,42 @@ async def test_a_changed_home_is_planned_for_as_it_was_read_until_it_is_read_ane
     assert "light.new" in json.dumps(after.schema)
 
 
+def many(home: Home, count: int) -> Home:
+    """As many devices: those of `home`, and others like them."""
+    there = home.exposed()
+    devices = {}
+    for n in range(count):
+        like = there[n % len(there)]
+        devices[f"{like.id}_{n}"] = replace(like, id=f"{like.id}_{n}", name=f"{like.name} {n}")
+    return replace(home, id="many", devices=devices)
+
+
+async def test_of_a_home_too_big_for_the_context_the_model_is_told_what_is_spoken_of(
+    villa: Home,
+) -> None:
+    home = many(villa, 300)
+    lamp = next(d for d in reversed(home.exposed()) if d.name.startswith("Sofa Lamp"))
+    model = Scripted(pieces(act({"do": "turn_off", "to": [lamp.id]})))
+    planner = Planner(model)
+    await planner.prepare(home, "en")
+    said = Utterance(f"{lamp.name} annoys me", "en", area="kitchen")
+    (event,) = [e async for e in planner.plan(said, home)]
+    assert isinstance(event, Acting)
+    assert event.action == Action("turn_off", (lamp.id,))
+    rules, turn = model.queries[0].messages
+    assert (rules,) == model.prepared[0][0]
+    assert len((rules.content + turn.content).encode()) < 3 * 4096
+    assert lamp.id not in rules.content
+    assert lamp.id in turn.content
+    assert "@kitchen" in turn.content, "where the user is, things may be meant without a word"
+    assert "cover.garage_" in rules.content, "what can be commanded goes before what can't"
+    assert "binary_sensor." not in rules.content
+
+    planner = Planner(model, settings=PlannerSettings(context=16_384))
+    await planner.prepare(home, "en")
+    assert lamp.id in model.prepared[1][0][0].content
+
+
 async def test_what_was_hidden_when_the_home_was_read_waits_too(villa: Home) -> None:
     """Devices announce themselves anew, and may no longer be hidden then."""
     model = Scripted(pieces(act(SOFA)))
