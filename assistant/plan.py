@@ -51,6 +51,10 @@ class PlanKind(StrEnum):
     """Not understood."""
 
 
+SETTLED: Final = frozenset({PlanKind.ACT, PlanKind.ANSWER, PlanKind.CHAT, PlanKind.NOTHING})
+"""Kinds of plans after which nothing is left to ask or to explain."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What the assistant intends.
@@ -75,6 +79,12 @@ class Plan:
     """For ASK with `confirm`: it takes the PIN, a yes won't do."""
     besides: Speech | None = None
     """Said after all else: what the policy left out of the plan, and why."""
+    first: tuple[Plan, ...] = ()
+    """Answers that are given before all else, whatever becomes of the plan: what was asked in the
+    same sentence, before anything was ordered."""
+    after: tuple[Plan, ...] = ()
+    """Answers that are given after all else; the `sentence` of each is the question, for what it
+    is about may have changed by then."""
     sentence: str = ""
     """The sentence that says in full what was said in part ("and the hall"); "" where it was said
     in full."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from assistant.home.model import Home
 from assistant.plan import Context, Plan, Utterance
-from assistant.understand.explain import Note
+from assistant.understand.explain import Considered, Note, Verdict
 from assistant.understand.language import Language
 
 Read = Callable[[str], Plan | None]
@@ -38,3 +38,7 @@ class Asked:
         if known not in self._known:
             self._known[known] = read(text)
         return self._known[known]
+
+    def reject(self, stage: str, text: str, reason: str, plan: Plan | None = None) -> None:
+        """Note what is not taken for a plan, and why."""
+        self.note(Considered(stage, text, plan, {}, reason, Verdict.REJECTED))

@@ -5,12 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 
 from assistant.home.model import Home
-from assistant.plan import PlanKind, Utterance
+from assistant.plan import SETTLED, Utterance
 from assistant.understand.language import load_language
 from assistant.understand.normal import squeeze
 from assistant.understand.template import TemplateUnderstanding
-
-_WHOLE = frozenset({PlanKind.ACT, PlanKind.ANSWER, PlanKind.CHAT, PlanKind.NOTHING})
 
 
 class Completeness(StrEnum):
@@ -37,7 +35,7 @@ def completeness(
     if not words:
         return Completeness.UNKNOWN
     utterance = Utterance(text, language, area)
-    if understanding.matches(utterance, home) in _WHOLE:
+    if understanding.matches(utterance, home) in SETTLED:
         return Completeness.COMPLETE
     dangling = load_language(language).dangling
     if words[-1] in dangling or " ".join(words[-2:]) in dangling:

@@ -17,7 +17,7 @@ from assistant.plan import NO_CONTEXT, Context, Plan, PlanKind, Speech
 from assistant.understand.language import Language
 from assistant.understand.normal import fold, squeeze
 from assistant.understand.prompt import Exchange
-from assistant.understand.target import labels_of
+from assistant.understand.target import which_one
 
 MOST_EXCHANGES: Final = 6
 """Exchanges that a language model is told of."""
@@ -151,8 +151,7 @@ def answer(
     actions = tuple(replace(action, devices=ids) for action in pending.plan.actions)
     plan = replace(pending.plan, actions=actions)
     if len(chosen) > 1 and not _are_all_meant(said, chosen, choices, home, language):
-        speech = Speech("core.which_one", {"choices": labels_of(chosen, home)})
-        return replace(plan, kind=PlanKind.ASK, devices=ids, speech=speech)
+        return replace(plan, kind=PlanKind.ASK, devices=ids, speech=which_one(chosen, home))
     return plan
 
 

@@ -17,18 +17,18 @@ from typing import Final, Literal
 from assistant.home.action import Action, ParamValue
 from assistant.home.model import Device, DeviceType, Home
 from assistant.home.vocabulary import VOCABULARY, ActionError
-from assistant.plan import Plan, PlanKind, Speech
+from assistant.plan import SETTLED, Plan, PlanKind, Speech
 from assistant.understand.asked import Asked, Read
+from assistant.understand.caution import asked_first, may_open
 from assistant.understand.conversation import kind_words, named
 from assistant.understand.ellipsis import ones_in, substitutions
 from assistant.understand.explain import Considered
 from assistant.understand.language import Language
-from assistant.understand.match import OPENING
 from assistant.understand.mood import Mood, mood
 from assistant.understand.names import Names
 from assistant.understand.normal import fold, squeeze
 from assistant.understand.pointing import parted, pointing_back, started, things_meant
-from assistant.understand.target import WINDOW_COVERS, labels_of, refuse
+from assistant.understand.target import WINDOW_COVERS, refuse, which_one
 
 _LONGEST: Final = 14
 """Words of an utterance beyond which it says all it means."""
@@ -357,8 +357,8 @@ class _Fragment:
             return self._done_to(meant)
         ids = tuple(device.id for device in meant)
         plan = self._done_to(meant)
-        speech = Speech("core.which_one", {"choices": labels_of(meant, self.asked.home)})
-        return replace(plan, kind=PlanKind.ASK, devices=ids, speech=speech)
+        question = which_one(meant, self.asked.home)
+        return replace(plan, kind=PlanKind.ASK, devices=ids, speech=question)
 
     def _alike_in_name(self, devices: Sequence[Device]) -> list[Device]:
         """Those of `devices` whose names are most like what was spoken of, if any are."""
@@ -458,8 +458,7 @@ class _Fragment:
 
 def _is_whole(plan: Plan) -> bool:
     """Whether a plan needs no light from before."""
-    done = plan.kind in (PlanKind.ACT, PlanKind.ANSWER, PlanKind.CHAT, PlanKind.NOTHING)
-    return done and plan.score == 1
+    return plan.kind in SETTLED and plan.score == 1
 
 
 def _without_take_back(plan: Plan) -> Plan:
@@ -541,14 +540,12 @@ def _half(action: Action, home: Home) -> float | None:
 
 def _cautious(plan: Plan, asked: Asked) -> Plan:
     """`plan`, as a question where it would open another kind of thing than was spoken of."""
-    if plan.kind is not PlanKind.ACT or plan.actions[0].name not in OPENING:
+    if plan.kind is not PlanKind.ACT or not may_open(plan.actions[0]):
         return plan
-    first = plan.actions[0]
     home, old = asked.home, asked.context.plan
     spoken_of = {*asked.context.recent, *(_devices(old) if old is not None else ())}
     before = [home.devices[i] for i in spoken_of if i in home.devices]
-    wanted = [home.devices[i] for i in first.devices]
+    wanted = [home.devices[i] for i in plan.actions[0].devices]
     if all(any(_is_kin(device, other) for other in before) for device in wanted):
         return plan
-    speech = Speech("core.confirm", {"action": first.name, "devices": first.devices})
-    return replace(plan, kind=PlanKind.ASK, confirm=True, speech=speech)
+    return asked_first(plan)

@@ -17,9 +17,11 @@ from assistant.understand.asked import Asked
 from assistant.understand.custom.library import CustomSentences, Version
 from assistant.understand.explain import ignore
 from assistant.understand.language import Language
-from assistant.understand.match import LOOSEST, Matcher
+from assistant.understand.loose import LOOSEST, read_loosely
+from assistant.understand.match import Matcher
 from assistant.understand.names import Names
 from assistant.understand.normal import fold, squeeze
+from assistant.understand.strangers import in_no_place, of_no_thing
 from assistant.understand.words import Word, words_of
 
 _DEEPEST: Final = 4
@@ -78,14 +80,14 @@ class OwnFirst:
     def loosely(
         self, asked: Asked, text: str, limit: float = LOOSEST, *, free: bool = True
     ) -> Plan | None:
-        """As `Matcher.loosely` has it; the likelier of the two, else the user's."""
+        """As `read_loosely` has it; the likelier of the two, else the user's."""
 
         def likelier(said: str) -> Plan | None:
             matcher = self._matcher(asked.language)
             own = None
             if matcher is not None:
-                own = matcher.loosely(_marked(asked), said, limit, free=free)
-            other = self._skills.loosely(asked, said, limit, free=free)
+                own = read_loosely(matcher, _marked(asked), said, limit, free=free)
+            other = read_loosely(self._skills, asked, said, limit, free=free)
             if own is None or (other is not None and other.score > own.score):
                 return other
             return own
@@ -93,12 +95,12 @@ class OwnFirst:
         return asked.once("loosely", text, likelier, limit, free)
 
     def in_no_place(self, asked: Asked, text: str) -> Plan | None:
-        """As `Matcher.in_no_place` has it, of the skills' sentences alone."""
-        return self._skills.in_no_place(asked, text)
+        """As `strangers.in_no_place` has it, of the skills' sentences alone."""
+        return in_no_place(self._skills, asked, text)
 
     def of_no_thing(self, asked: Asked, text: str) -> Plan | None:
-        """As `Matcher.of_no_thing` has it, of the skills' sentences alone."""
-        return self._skills.of_no_thing(asked, text)
+        """As `strangers.of_no_thing` has it, of the skills' sentences alone."""
+        return of_no_thing(self._skills, asked, text)
 
     def _matcher(self, language: Language) -> Matcher | None:
         if self._custom is None or language.code not in self._custom.current.grammars:

@@ -221,7 +221,7 @@ def _other(request: Request, candidates: Sequence[Device]) -> Found:
         return Found(problem=UNKNOWN)
     if several:
         return Found(found)
-    return Found(found, _ask_which(found, request.home) if len(found) > 1 else None)
+    return Found(found, ask_which(found, request.home) if len(found) > 1 else None)
 
 
 def _named(request: Request, candidates: Sequence[Device], areas: frozenset[str] | None) -> Found:
@@ -246,7 +246,7 @@ def _named(request: Request, candidates: Sequence[Device], areas: frozenset[str]
         named = [d for d in named if d.area == request.utterance.area] or named
     all_of_them = request.slots.get("all") or name in request.names.get("several", {})
     if len(named) > 1 and not all_of_them:
-        return Found(tuple(named), _ask_which(named, request.home))
+        return Found(tuple(named), ask_which(named, request.home))
     return Found(tuple(named))
 
 
@@ -272,16 +272,18 @@ def _choose(
         return Found(tuple(near))
     if several or len(candidates) > _MOST_CHOICES:
         return Found(tuple(candidates), _ask_place(candidates))
-    return Found(tuple(candidates), _ask_which(candidates, request.home))
+    return Found(tuple(candidates), ask_which(candidates, request.home))
 
 
-def _ask_which(candidates: Sequence[Device], home: Home) -> Plan:
-    labels = labels_of(candidates, home)
-    return Plan(
-        PlanKind.ASK,
-        speech=Speech("core.which_one", {"choices": labels}),
-        devices=tuple(d.id for d in candidates),
-    )
+def ask_which(candidates: Sequence[Device], home: Home) -> Plan:
+    """The question which of `candidates` is meant."""
+    ids = tuple(device.id for device in candidates)
+    return Plan(PlanKind.ASK, speech=which_one(candidates, home), devices=ids)
+
+
+def which_one(choices: Sequence[Device], home: Home) -> Speech:
+    """The words of that question."""
+    return Speech("core.which_one", {"choices": labels_of(choices, home)})
 
 
 def _ask_place(candidates: Sequence[Device]) -> Plan:

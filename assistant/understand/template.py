@@ -15,17 +15,16 @@ from dataclasses import replace
 from typing import Final, TypeGuard
 
 from assistant.home.model import Home
-from assistant.plan import NO_CONTEXT, Context, Plan, PlanKind, Speech, Utterance
+from assistant.plan import NO_CONTEXT, SETTLED, Context, Plan, PlanKind, Speech, Utterance
 from assistant.skill import Skills
 from assistant.understand.asked import Asked
 from assistant.understand.commands import parts_of, take_apart
 from assistant.understand.corrections import corrected
 from assistant.understand.custom.library import CustomSentences
-from assistant.understand.explain import Considered, Note, Verdict, ignore
+from assistant.understand.explain import Considered, Note, ignore
 from assistant.understand.followup import SURE_IN_PART, go_on
 from assistant.understand.fronting import put_last
 from assistant.understand.language import Language, load_language
-from assistant.understand.match import SETTLED
 from assistant.understand.mood import Mood, is_question, mood, opens_as_order, without_politeness
 from assistant.understand.names import Names
 from assistant.understand.normal import fold, squeeze
@@ -100,12 +99,12 @@ class TemplateUnderstanding:
             plan = self._closer(asked, text) or plan
         if plan is not None:
             if plan.kind is PlanKind.ACT and _asks(text, language):
-                _reject(asked, "question", text, "it is a question, and those do nothing", plan)
+                asked.reject("question", text, "it is a question, and those do nothing", plan)
                 return _not_understood(text)
             return plan
-        _reject(asked, "exact", text, "no sentence that is known, nor several of them")
+        asked.reject("exact", text, "no sentence that is known, nor several of them")
         if mood(text, language) is Mood.FORBIDDING:
-            _reject(asked, "negation", text, "it forbids something, so nothing is done")
+            asked.reject("negation", text, "it forbids something, so nothing is done")
             return Plan(PlanKind.NOTHING, speech=Speech("core.nothing_done"))
         plan = self._unsure(asked, text)
         if plan is None and mood(text, language) is Mood.ORDER:
@@ -283,7 +282,7 @@ class TemplateUnderstanding:
             if plan is not None:
                 asked.note(Considered("several", body, plan, reason=pieces))
             elif text.strip() == asked.utterance.text.strip():
-                _reject(asked, "several", body, f"not each part is, or shares, a command: {pieces}")
+                asked.reject("several", body, f"not each part is, or shares, a command: {pieces}")
         return plan
 
     def _unsure(self, asked: Asked, text: str) -> Plan | None:
@@ -295,7 +294,7 @@ class TemplateUnderstanding:
         if plan is None and ordered:
             plan = self._disjoined(asked, text) or self._several(asked, text, self._either)
         if plan is not None and plan.actions and not ordered:
-            _reject(asked, "loose", text, "it may have been a question or a prohibition", plan)
+            asked.reject("loose", text, "it may have been a question or a prohibition", plan)
             plan = None
         if plan is not None and plan.score >= _SURE_OF_PLACE:
             return plan
@@ -303,11 +302,6 @@ class TemplateUnderstanding:
 
     def _either(self, asked: Asked, part: str) -> Plan | None:
         return self._matcher.exactly(asked, part) or self._matcher.loosely(asked, part)
-
-
-def _reject(asked: Asked, stage: str, text: str, reason: str, plan: Plan | None = None) -> None:
-    """Note what is not taken for a plan, and why."""
-    asked.note(Considered(stage, text, plan, {}, reason, Verdict.REJECTED))
 
 
 def _asks(text: str, language: Language) -> bool:

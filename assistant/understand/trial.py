@@ -18,7 +18,7 @@ from hassil.expression import (
 )
 
 from assistant.home.model import Home
-from assistant.plan import Plan, PlanKind, Utterance
+from assistant.plan import SETTLED, Plan, PlanKind, Utterance
 from assistant.understand.custom.grammar import Compiled
 from assistant.understand.custom.library import Version
 from assistant.understand.language import load_language
@@ -32,7 +32,6 @@ _MOST_TRIED: Final = 40
 _MOST_PHRASES: Final = 400
 """Phrases of a list that are looked at."""
 _FREE_TEXT: Final = "something"
-_SETTLED: Final = (PlanKind.ACT, PlanKind.ANSWER, PlanKind.CHAT, PlanKind.NOTHING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,7 @@ def trials(version: Version, understanding: TemplateUnderstanding, home: Home) -
                 made = Trial(block, number, said, plan)
                 if _rank(made) < _rank(best):
                     best = made
-                if plan.kind in _SETTLED:
+                if plan.kind in SETTLED:
                     break
             yield best
 
@@ -87,7 +86,7 @@ def _busiest(home: Home) -> str:
 
 
 def _rank(trial: Trial) -> int:
-    return 0 if trial.plan.kind in _SETTLED else 2 if trial.plan.kind is PlanKind.UNKNOWN else 1
+    return 0 if trial.plan.kind in SETTLED else 2 if trial.plan.kind is PlanKind.UNKNOWN else 1
 
 
 def _ways(
