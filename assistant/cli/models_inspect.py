@@ -59,7 +59,7 @@ def command(
 
     directory = open_built(model)
     report = read_report(directory.folder)
-    context = settings_from(config).llm.context
+    context = min(settings_from(config).llm.context, directory.architecture.context)
     try:
         memory.check(directory, context)
         problem = None

@@ -96,7 +96,7 @@ def test_inspect_tells_what_it_is_and_whether_it_runs_here(
     quickly("models", "build", str(tiny), "--name", "own")
     shown, _ = quickly("models", "inspect", "own")
     for told in (str(tiny), "files:", "mit", "mimo, ", "an MTP layer", "8 bits in blocks of 32",
-                 "it fits", "trunk.data", "relative error", "weak"):  # fmt: skip
+                 "it fits, with a context of 512 tokens", "trunk.data", "relative error", "weak"):  # fmt: skip
         assert told in shown
     told = json.loads(quickly("models", "inspect", str(models / "own"), "--json")[0])
     assert told["architecture"]["mtp_layers"] == 1

@@ -31,13 +31,15 @@ _SAMPLE: Final = (256, 4096)
 class Needs:
     """In bytes and seconds; what an interrupted build has done already is not counted again.
 
-    `written` goes to the disk of the target, where `free` bytes are left; what is deleted there
-    meanwhile to make room is taken off. `download` is fetched
-    in all, of which at most `held` lie on the disk of the downloads at a time, where `held_free`
-    are left; None where that is the same disk. `memory` is taken, `memory_free` is there (None:
-    the system does not tell). `seconds` is how long it takes here, without the download.
+    `written` goes to the disk of the target `folder`, where `free` bytes are left; what is deleted
+    there meanwhile to make room is taken off. `download` is fetched in all, of which at most `held`
+    lie in the folder `downloads` at a time, on whose disk `held_free` are left; None where that is
+    the same disk. `memory` is taken, `memory_free` is there (None: the system does not tell).
+    `seconds` is how long it takes here, without the download.
     """
 
+    folder: Path
+    downloads: Path
     written: int
     free: int
     download: int
@@ -50,14 +52,15 @@ class Needs:
     def check(self) -> None:
         """Raise ModelError where something is not there, saying how much."""
         if self.held_free is None:
-            _check_disk(self.written + self.held, self.free, "the model and its download")
+            what = "the model and its download" if self.held else "the model"
+            _check_disk(self.written + self.held, self.free, what, self.folder)
         else:
-            _check_disk(self.written, self.free, "the model")
-            _check_disk(self.held, self.held_free, "the download")
+            _check_disk(self.written, self.free, "the model", self.folder)
+            _check_disk(self.held, self.held_free, "the download", self.downloads)
         if self.memory_free is not None and self.memory_free < self.memory:
             raise ModelError(
-                f"building needs {self.memory >> 20} MB of memory and {self.memory_free >> 20} MB "
-                "are free; stop something, or build the model on another machine and copy it here"
+                f"building needs {self.memory / 1e6:.0f} MB of memory, and "
+                f"{self.memory_free / 1e6:.0f} MB are free; stop something, or build the model on another machine and copy it here"
             )
 
 
@@ -81,6 +84,8 @@ def needs_of(
     spared = _spared(checkpoint, unfinished) if same else 0
     seconds = weights * _pace(quantisation) + (2 * weights + 2 * written) / _CALM
     return Needs(
+        folder=building.parent,
+        downloads=checkpoint.folder,
         written=max(0, written - spared) + _SPARE,
         free=shutil.disk_usage(root).free,
         download=download,
@@ -132,10 +137,11 @@ def _pace(quantisation: Quantisation) -> float:
     return 1.2 * (time.perf_counter() - began) / sample.size
 
 
-def _check_disk(needed: int, free: int, what: str) -> None:
+def _check_disk(needed: int, free: int, what: str, folder: Path) -> None:
     if free < needed:
         raise ModelError(
-            f"{what} needs {needed >> 20} MB on the disk, where {free >> 20} MB are free; make room"
+            f"{what} needs {needed / 1e6:.0f} MB on the disk of {folder}, where "
+            f"{free / 1e6:.0f} MB are free; make room there"
         )
 
 

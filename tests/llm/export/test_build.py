@@ -473,7 +473,9 @@ def test_what_is_needed_is_checked_before_anything_is_written(
     assert told.held > 0
     assert told.held_free is None  # on the same disk
     assert told.seconds > 0
-    with pytest.raises(ModelError, match=r"the model and its download needs \d+ MB.*make room"):
+    with pytest.raises(
+        ModelError, match=r"the model and its download needs \d+ MB.*models, where 67 MB.*make room"
+    ):
         build(open_checkpoint(shards), Q4, tmp_path / "models" / "m", "m")
     assert list((tmp_path / "models").iterdir()) == [tmp_path / "models" / ".m.lock"]
     assert not [name for name in shards.got if name.endswith(".safetensors")]
