@@ -60,7 +60,8 @@ class Needs:
         if self.memory_free is not None and self.memory_free < self.memory:
             raise ModelError(
                 f"building needs {self.memory / 1e6:.0f} MB of memory, and "
-                f"{self.memory_free / 1e6:.0f} MB are free; stop something, or build the model on another machine and copy it here"
+                f"{self.memory_free / 1e6:.0f} MB are free; stop something, or build the model on "
+                "another machine and copy it here"
             )
 
 
