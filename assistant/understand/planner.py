@@ -560,6 +560,8 @@ class _Judge:
         """Whether `action` may go now; it counts as gone then."""
         if not all(self._mentions.grounded(self._home.devices[i]) for i in action.devices):
             return False
+        if not self._is_said(action, _SAID_BY_USER if self._weak else _TAKES_EFFECT):
+            return False
         if self._weak and not self._is_sure(action, confidence):
             return False
         commanded = self._commanded | set(action.devices)
@@ -581,14 +583,19 @@ class _Judge:
         if not action.devices:
             spec = self._vocabulary.spec(action.name)
             about = f"{spec.name.replace('_', ' ')} {spec.description}"
-            if not self._mentions.has_any(about):
-                return False
-        # Words that nobody said it would have made up: a list's item, a song.
-        free = (str(v) for k, v in action.params.items() if k in _SAID_BY_USER)
-        return all(map(self._mentions.has_any, free))
+            return self._mentions.has_any(about)
+        return True
+
+    def _is_said(self, action: Action, names: Collection[str]) -> bool:
+        """Whether something of the words in these parameters was spoken: else they are made up."""
+        return all(
+            self._mentions.has_any(str(action.params[k])) for k in action.params if k in names
+        )
 
 
 _SAID_BY_USER: Final = frozenset({"item", "query", "message", "command", "name"})
+_TAKES_EFFECT: Final = frozenset({"message", "command"})
+"""What is understood as a command later on, and what all rooms hear."""
 
 
 def planned(events: Iterable[PlanEvent]) -> Plan:
