@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from assistant.errors import ModelError
 from assistant.llm.architecture import Architecture, from_config
 from assistant.llm.checkpoint.contract import Floats, Texts
-from assistant.llm.checkpoint.safetensors import Entry, SafetensorsFile
+from assistant.llm.checkpoint.safetensors import Entry, SafetensorsFile, check_pulled
 from assistant.llm.directory import TEMPLATE, TOKENIZER
 from assistant.llm.layout import MTP
 from assistant.models.shards import CONFIG, INDEX, SINGLE, Shards
@@ -179,6 +179,7 @@ def _texts(shards: Shards) -> Texts:
 
 def load_tokenizer(data: bytes, where: str) -> Tokenizer:
     """The tokenizer of a tokenizer.json. Raises ModelError where it is none."""
+    check_pulled(data, where)
     try:
         return Tokenizer.from_str(data.decode())
     except Exception as error:  # the library raises nothing more special

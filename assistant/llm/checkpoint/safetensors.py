@@ -28,6 +28,7 @@ _BITS: Final = {
     **dict.fromkeys(("U32", "I32", "F32"), 32),
     **dict.fromkeys(("U64", "I64", "F64", "C64"), 64),
 }
+_LFS: Final = b"version https://git-lfs"
 _READ: Final = ("F32", "F16", "BF16")
 
 
@@ -89,6 +90,14 @@ def read_at(path: Path, file: int, offset: int, size: int) -> bytearray:
     return data
 
 
+def check_pulled(data: bytes | bytearray, where: Path | str) -> None:
+    """Raise ModelError where `data` begins as what Git leaves in the place of a big file."""
+    if data.startswith(_LFS):
+        raise ModelError(
+            f"{where} is a note of Git LFS, not the file itself; get the file with: git lfs pull"
+        )
+
+
 def _float32(data: bytearray, dtype: str) -> Floats:
     if dtype == "F32":
         return np.frombuffer(data, "<f4").astype(np.float32, copy=False)
@@ -104,9 +113,10 @@ def _header(path: Path, file: int) -> dict[str, Entry]:
     size = os.fstat(file).st_size
     if size < 8:
         raise ModelError(f"{path} is truncated; download it again")
+    check_pulled(read_at(path, file, 0, min(size, len(_LFS))), path)
     length = int.from_bytes(read_at(path, file, 0, 8), "little")
     if length > _LONGEST_HEADER:
-        raise ModelError(f"{path} is no safetensors file: its header would have {length} bytes")
+        raise ModelError(f"{path} is no safetensors file; download it again")
     if 8 + length > size:
         raise ModelError(f"{path} is truncated within its header; download it again")
     try:

@@ -167,6 +167,9 @@ def _with(name: str, content: str) -> Callable[[Path], None]:
     return write
 
 
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:9b4d\nsize 4967215360\n"
+
+
 def _unreadable(name: str) -> Callable[[Path], None]:
     """As a file that only another user may read, for a test whose user may be root."""
 
@@ -184,6 +187,7 @@ def _unreadable(name: str) -> Callable[[Path], None]:
         (_unreadable("tokenizer_config.json"), "tokenizer_config.json can't be read"),
         (_unreadable("chat_template.jinja"), "chat_template.jinja can't be read"),
         (_unreadable("LICENSE"), "LICENSE can't be read"),
+        (_with("tokenizer.json", POINTER), "tokenizer.json is a note of Git LFS.*git lfs pull"),
         (_without("config.json"), "no config.json"),
         (_without("tokenizer.json"), "no tokenizer.json"),
         (_without(INDEX), "holds no weights"),

@@ -82,6 +82,22 @@ def test_a_damaged_file_is_told_from_a_sound_one(
     assert str(path) in str(caught.value)
 
 
+def test_a_clone_without_its_big_files_says_how_to_get_them(tmp_path: Path) -> None:
+    path = tmp_path / "model-00001-of-00004.safetensors"
+    path.write_text(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:9b4d\nsize 4967215360\n"
+    )
+    with pytest.raises(ModelError, match=r"00004\.safetensors is a note of Git LFS.*git lfs pull"):
+        SafetensorsFile(path)
+
+
+def test_what_is_no_weights_at_all_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_text("<html>404 not found</html>")
+    with pytest.raises(ModelError, match="is no safetensors file; download it again"):
+        SafetensorsFile(path)
+
+
 def test_what_is_cut_off_anywhere_is_truncated(tmp_path: Path) -> None:
     whole = written(tmp_path / "x", {"a": F32}).read_bytes()
     SafetensorsFile(tmp_path / "x").close()
