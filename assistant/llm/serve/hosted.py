@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.applications import Starlette
 
-_CONNECTIONS = 64
+from assistant.llm.serve.connection import MOST, Connection
 
 
 class _Hosted(uvicorn.Server):
@@ -32,7 +32,8 @@ async def serve_hosted(application: Starlette, listener: socket.socket) -> None:
         server_header=False,
         ws="none",
         lifespan="off",
-        limit_concurrency=_CONNECTIONS,
+        http=Connection,
+        limit_concurrency=MOST,
         timeout_graceful_shutdown=1,
     )
     server = _Hosted(config)

@@ -11,8 +11,7 @@ from pydantic import SecretStr
 from starlette.applications import Starlette
 
 from assistant.errors import ConfigError, LlmError
-
-_CONNECTIONS = 64
+from assistant.llm.serve.connection import MOST, Connection
 
 
 def listen(host: str, port: int, *, api_key: SecretStr | None) -> socket.socket:
@@ -43,7 +42,8 @@ async def serve(application: Starlette, listener: socket.socket) -> None:
         access_log=False,
         server_header=False,
         ws="none",
-        limit_concurrency=_CONNECTIONS,
+        http=Connection,
+        limit_concurrency=MOST,
         timeout_graceful_shutdown=5,
     )
     await uvicorn.Server(config).serve(sockets=[listener])

@@ -6,6 +6,7 @@ import asyncio
 import json
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import openai
@@ -16,6 +17,7 @@ from pydantic import SecretStr
 
 from assistant.errors import ConfigError, LlmError, QueryError
 from assistant.llm.serve.app import LARGEST, application
+from assistant.llm.serve.connection import Connection
 from assistant.llm.serve.refusal import RefusalError
 from assistant.llm.serve.request import read
 from assistant.llm.serve.server import listen
@@ -282,3 +284,40 @@ async def test_what_is_no_text_is_refused_by_its_name(http: httpx2.AsyncClient, 
     response = await http.post("/v1/chat/completions", json=body)
     assert response.status_code == 400
     assert kind in response.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"",
+        b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n",
+        b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\nGET /health HTTP/1.1\r\n",
+    ],
+    ids=["silent", "begun", "begun after another"],
+)
+async def test_connections_that_ask_nothing_are_closed(
+    model: ScriptedModel, begun: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Connection, "patience", 0.1)
+    async with served(application(model), http=Connection) as url:
+        reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(url).port)
+        writer.write(begun)
+        async with asyncio.timeout(20):
+            await reader.read()
+        writer.close()
+
+
+async def test_an_answer_may_take_its_time(
+    model: ScriptedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Connection, "patience", 0.02)
+    model.pause.clear()
+    async with (
+        served(application(model), http=Connection) as url,
+        httpx2.AsyncClient(base_url=url) as http,
+    ):
+        asking = asyncio.create_task(http.post("/v1/chat/completions", json={"messages": HI}))
+        await model.until(lambda: model.at_work == 1)
+        await asyncio.sleep(0.2)
+        model.pause.set()
+        assert (await asking).status_code == 200
