@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import platform
 import shutil
 from collections.abc import Callable, Iterator
@@ -24,7 +26,9 @@ from assistant.paths import directories
 
 if TYPE_CHECKING:
     from assistant.cli.bench_figures import Figure, Subject
+    from assistant.llm.architecture import Architecture
     from assistant.llm.directory import ModelDirectory
+    from assistant.llm.quantisation import Quantisation
 
 _RESERVE = 1 << 30
 """Bytes of the disk that are left to others."""
@@ -84,6 +88,8 @@ def command(
     console = Console()
     if model is not None and shape is not None:
         raise typer.BadParameter("give a model or a shape, not both", param_hint="--shape")
+    if json_file is not None:  # rather than after minutes of work
+        _check_writable(json_file)
 
     from assistant.cli.bench_figures import figures
     from assistant.llm import memory
@@ -144,7 +150,9 @@ def _random(console: Console, shape: str, block: int, keep: bool) -> Iterator[Su
     folder = directories().cache / "bench" / f"{shape}-{block}"
     whole = folder / "whole"
     try:
-        if not whole.exists():
+        made = _made(architecture, quantisation)
+        if not whole.exists() or whole.read_text("ascii") != made:
+            whole.unlink(missing_ok=True)
             _check_space(folder, sum(file_sizes(layout(architecture, quantisation)).values()))
             with bars(console, "writing ") as told:
                 write_random(
@@ -153,7 +161,7 @@ def _random(console: Console, shape: str, block: int, keep: bool) -> Iterator[Su
                     quantisation,
                     lambda done, total: told("random weights", done, total),
                 )
-            whole.touch()
+            whole.write_text(made, "ascii")
         told_in_advance = turns(virtual_home())
         texts = [message.content for turn in told_in_advance for message in turn.messages]
         texts += [turn.answer for turn in told_in_advance]
@@ -196,6 +204,23 @@ def _report(console: Console, title: str, found: list[Figure]) -> None:
         table.add_row(escape(figure.label), escape(figure.shown))
     console.print(table)
     console.print(_SCRIPTED)
+
+
+def _made(architecture: Architecture, quantisation: Quantisation) -> str:
+    """A sum by which weights that were kept are known to be those that are written now."""
+    from assistant.llm.graph import build_graph
+    from assistant.llm.layout import layout, parts
+
+    known = hashlib.sha256(repr(layout(architecture, quantisation)).encode())
+    for part in parts(architecture):
+        graph = build_graph(part, architecture, quantisation)
+        known.update(graph.SerializeToString(deterministic=True))
+    return known.hexdigest()
+
+
+def _check_writable(file: Path) -> None:
+    if file.is_dir() or not os.access(file if file.exists() else file.absolute().parent, os.W_OK):
+        raise typer.BadParameter(f"{file} can't be written", param_hint="--json")
 
 
 def _check_space(folder: Path, size: int) -> None:

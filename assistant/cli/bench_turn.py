@@ -127,14 +127,12 @@ def turns(home: Home) -> tuple[Turn, ...]:
 def _turn(name: str, home: Home, said: str, answer: str) -> Turn:
     handles, language = handles_of(home), load_language("en")
     system = system_message(home, VOCABULARY, handles, "en")
-    meant = mood(said, language)
-    orders = meant is Mood.ORDER
+    orders = mood(said, language) is Mood.ORDER
 
     def asked(heard: str) -> tuple[Message, ...]:
         utterance = Utterance(heard, "en", area="living_room", spoken_at=_NOW)
-        # As it is read ahead: what the first words speak of is what the whole does.
-        mentions = Mentions(said, language, home)
-        message = turn_message(utterance, home, handles, mentions, (), meant, now=_NOW)
+        mentions, form = Mentions(heard, language, home), mood(heard, language)
+        message = turn_message(utterance, home, handles, mentions, (), form, now=_NOW)
         return system, message
 
     return Turn(

@@ -58,6 +58,10 @@ def test_weights_are_kept_on_request_and_used_again(quickly: Quickly, tmp_path: 
     out, _ = quickly("bench", "llm", "--shape", "small", "--keep")
     assert data.stat().st_mtime_ns == written
     assert "writing" not in out
+    # An earlier version may have laid them out otherwise.
+    (tmp_path / "cache" / "bench" / "small-64" / "whole").write_text("of another version")
+    out, _ = quickly("bench", "llm", "--shape", "small")
+    assert "writing" in out
 
 
 @pytest.mark.parametrize("mtp", [True, False])
@@ -83,6 +87,7 @@ def test_a_built_model_is_measured_with_words_of_its_own(
         (("smollm2", "--shape", "mimo-7b"), 2, "not both"),
         (("./nowhere",), 1, "nowhere holds no model"),
         (("--acceptance", "2"), 2, "acceptance"),
+        (("--shape", "mimo-7b", "--json", "nowhere/figures.json"), 2, "can't be written"),
     ],
 )
 def test_what_can_not_be_measured_is_said(
