@@ -26,6 +26,10 @@ LONGEST: Final = 60.0
 announcing itself. It is told half as often each time, down to once in `_RARELY` seconds."""
 _RARELY: Final = 3600.0
 
+AGAIN: Final = 60.0
+"""Seconds after which a home that could not be read is tried again, as for want of memory; twice as
+long each time, up to `_RARELY`."""
+
 Load = Callable[[], Awaitable[LanguageModel | None]]
 """Gives the configured model; None where none is wanted or built. Raises AssistantError."""
 
@@ -104,13 +108,17 @@ class Thinker:
         self._runs = True
         try:
             planner = await self._opened()
-            read, patience = -1, LONGEST
+            read, patience, pause = -1, LONGEST, AGAIN
             while planner is not None:
                 home, rests = await self._changed_from(read, patience)
                 patience = LONGEST if rests else min(2 * patience, _RARELY)
-                await self._read(planner, home)
-                read = home.revision
+                done = await self._read(planner, home)
                 self._planner, self._tried = planner, True
+                if done:
+                    read, pause = home.revision, AGAIN
+                else:
+                    await asyncio.sleep(pause)
+                    read, pause = -1, min(2 * pause, _RARELY)
         finally:
             self._runs, self._tried = False, True
 
@@ -128,7 +136,7 @@ class Thinker:
         self._model = model
         return Planner(model, self._registry.vocabulary, self._settings)
 
-    async def _read(self, planner: Planner, home: Home) -> None:
+    async def _read(self, planner: Planner, home: Home) -> bool:
         began = time.monotonic()
         reading = asyncio.create_task(planner.prepare(home, self._language), name="reading home")
         try:
@@ -145,6 +153,8 @@ class Thinker:
             log.exception("%s can't read the home", self.model)
         else:
             log.info("%s has read the home in %.1f s", self.model, time.monotonic() - began)
+            return True
+        return False
 
     async def _changed_from(self, read: int, patience: float) -> tuple[Home, bool]:
         """The home once its revision is not `read`, and whether it has been the same for a while.

@@ -453,6 +453,30 @@ async def test_a_home_that_never_comes_to_rest_is_read_all_the_same(
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
+async def test_a_home_that_could_not_be_read_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where memory was short for a while; meanwhile the model is asked all the same."""
+    monkeypatch.setattr(thinking, "QUIET", 0.01)
+    monkeypatch.setattr(thinking, "AGAIN", 0.01)
+
+    class Failing(Model):
+        async def prepare(self, messages: Sequence[Message], *, keep: bool = False) -> None:
+            await super().prepare(messages, keep=keep)
+            if len(self.read) < 4:
+                raise LlmError("1.2 GB are free")
+
+    model = Failing()
+    talk = Talk(model)
+    running = asyncio.create_task(talk.thinker.run())
+    await until(lambda: len(model.read) == 4)
+    assert talk.thinker.ready is not None
+    await asyncio.sleep(0.1)
+    assert len(model.read) == 4, "what is read is read"
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
 async def test_a_home_that_is_being_read_is_known_as_it_was(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
