@@ -89,6 +89,11 @@ class Plan:
     """The sentence that says in full what was said in part ("and the hall"); "" where it was said
     in full."""
 
+    @property
+    def commanded(self) -> tuple[str, ...]:
+        """Ids of the devices that something is done to, in order, each once."""
+        return tuple(dict.fromkeys(i for action in self.actions for i in action.devices))
+
 
 @dataclass(frozen=True, slots=True)
 class Context:

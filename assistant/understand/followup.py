@@ -9,26 +9,25 @@ before. So talk after a command is not taken for another one.
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from assistant.home.action import Action, ParamValue
-from assistant.home.model import Device, DeviceType, Home
-from assistant.home.vocabulary import VOCABULARY, ActionError
 from assistant.plan import SETTLED, Plan, PlanKind, Speech
 from assistant.understand.asked import Asked, Read
 from assistant.understand.caution import asked_first, may_open
-from assistant.understand.conversation import kind_words, named
+from assistant.understand.conversation import kind_words
+from assistant.understand.degrees import by_degrees, does
 from assistant.understand.ellipsis import ones_in, substitutions
 from assistant.understand.explain import Considered
 from assistant.understand.language import Language
+from assistant.understand.likewise import Likewise
 from assistant.understand.mood import Mood, mood
 from assistant.understand.names import Names
 from assistant.understand.normal import fold, squeeze
-from assistant.understand.pointing import parted, pointing_back, started, things_meant
-from assistant.understand.target import WINDOW_COVERS, refuse, which_one
+from assistant.understand.pointing import parted, pointing_back, things_meant
+from assistant.understand.takeback import SCHEDULING, instead, without_take_back
+from assistant.understand.target import is_kin
 
 _LONGEST: Final = 14
 """Words of an utterance beyond which it says all it means."""
@@ -36,29 +35,11 @@ _LONGEST_ITEM: Final = 2
 _LONGEST_PLACE: Final = 4
 """Words of a thing for a list, and of a place that there is not, with its preposition."""
 _MOST_SUBSTITUTIONS: Final = 60
-_MOST_CHOICES: Final = 5
+_MOST_REFUSED: Final = 20
+"""Sentences that are tried for what is meant, and then for a place that there is not."""
 SURE_IN_PART: Final = 0.95
 """Score of what was not said in full."""
 _FREE_TEXT: Final = frozenset({"list_add", "list_complete", "list_remove", "play_media"})
-_RELATIVE: Final = {
-    "set_brightness": "adjust_brightness",
-    "set_position": "adjust_position",
-    "set_temperature": "adjust_temperature",
-    "set_fan_speed": "adjust_fan_speed",
-    "set_volume": "adjust_volume",
-}
-_ABSOLUTE: Final = {by_degrees: absolute for absolute, by_degrees in _RELATIVE.items()}
-_TAKEN_BACK: Final = {
-    "cancel_timer": {"start_timer", "delay"},
-    "list_remove": {"list_add"},
-    "cancel_schedule": {"schedule", "remind"},
-}
-"""What is done before what, where the latter is said in the stead of something."""
-_BY_DEGREES: Final = frozenset({*_RELATIVE.values(), "adjust_color_temp"})
-_ALL_THE_WAY: Final = {"open": "up", "close": "down"}
-_OPPOSITE: Final = {"up": "down", "down": "up", "warmer": "cooler", "cooler": "warmer"}
-_STATE_KEYS: Final = {"temperature": "target_temperature"}
-"""State keys of parameters, where they are not called the same."""
 
 
 def go_on(
@@ -81,7 +62,7 @@ def go_on(
         return None
     plan = pointing_back(asked, (text, said) if mark else (text,), read, alone=alone)
     if plan is None and context.plan is not None:
-        sentence, old = parted(context.text, language), _without_take_back(context.plan)
+        sentence, old = parted(context.text, language), without_take_back(context.plan)
         plan = _Fragment(asked, sentence, old, names, read, absent, said, mark).plan()
     if plan is None:
         return None
@@ -153,11 +134,11 @@ class _Fragment:
             return replace(plan, sentence=self.text)
         plan = self._other() or self._exchanged()
         if plan is None:
-            plan = self._in_place() or self._of_its_kind()
+            plan = self._in_place() or self._called()
         if plan is None:
             plan = self._item() or self._refused()
         if plan is not None and self.mark == "replacing":
-            plan = self._instead(plan)
+            plan = instead(plan, self.old, self.asked.home)
         return plan
 
     def _was_asked(self) -> bool:
@@ -183,7 +164,7 @@ class _Fragment:
             return replace(self.old, sentence=self.sentence)
         if said not in words.more | words.less:
             return None
-        action = _changed(self.old.actions[-1], said in words.more, self.asked.home)
+        action = by_degrees(self.old.actions[-1], said in words.more, self.asked.home)
         if action is None:
             return None
         return replace(self.old, actions=(action,), sentence=self.sentence)
@@ -210,7 +191,7 @@ class _Fragment:
             [(a.name, a.params.get("command"), a.params.get("message")) for a in plan.actions]
             for plan in (self.old, new)
         ]
-        later = _does(new) <= _TAKEN_BACK["cancel_schedule"]
+        later = does(new) <= SCHEDULING
         return self.mark == "replacing" and later and waiting[0] == waiting[1]
 
     def _sentences(self) -> Iterator[str]:
@@ -246,18 +227,18 @@ class _Fragment:
             return bool(new.intent) and (new.skill, new.intent) == (old.skill, old.intent)
         if new.kind not in (PlanKind.ACT, PlanKind.ASK) or old.kind is PlanKind.ANSWER:
             return False
-        done, wanted = _does(old), _does(new)
-        if old.kind is PlanKind.ASK and not _devices(old):
+        done, wanted = does(old), does(new)
+        if old.kind is PlanKind.ASK and not old.commanded:
             return bool(wanted) and self._names_what(new)
         if not wanted or wanted != done:
             return False
         if new.actions == old.actions:
             return self._names_what(new, kinds=False)
-        return self._names_what(new) or self._are_kin(_devices(new))
+        return self._names_what(new) or self._likewise.are_kin(new.commanded)
 
     def _names_what(self, new: Plan, *, kinds: bool = True) -> bool:
         """Whether the fragment itself tells which devices, or what kind of them, are meant."""
-        devices = [self.asked.home.devices[i] for i in _devices(new)]
+        devices = [self.asked.home.devices[i] for i in new.commanded]
         told = {w for d in devices for n in (d.name, *d.aliases) for w in squeeze(n).split()}
         told |= kind_words(devices, self.asked.language) if kinds else set()
         placed = {w for name in self._places() for w in name.split()}
@@ -266,18 +247,13 @@ class _Fragment:
     def _places(self) -> set[str]:
         return {*self.names.ids["area"], *self.names.ids["floor"]}
 
-    def _are_kin(self, devices: Sequence[str]) -> bool:
-        home = self.asked.home
-        before = [home.devices[i] for i in _devices(self.old) if i in home.devices]
-        return all(any(_is_kin(home.devices[i], other) for other in before) for i in devices)
-
     def _is_in_place(self, plan: Plan) -> bool:
         """Whether what `plan` touches is all in the place that the fragment names, if any."""
         place = self._place()
         if place is None or plan.kind is PlanKind.ANSWER:
             return True
         home = self.asked.home
-        return all(home.devices[i].area in place[1] for i in _devices(plan) if i in home.devices)
+        return all(home.devices[i].area in place[1] for i in plan.commanded if i in home.devices)
 
     # ---- the same for other devices
 
@@ -300,94 +276,19 @@ class _Fragment:
         called += [area.name for area in home.areas if area.id in areas]
         return called[0], frozenset(areas)
 
-    def _candidates(self) -> list[Device]:
-        """The devices that the action of before could be done to, of the kinds of before."""
-        actions = {action.name for action in self.old.actions}
-        if len(actions) != 1 or self.old.kind not in (PlanKind.ACT, PlanKind.ASK):
-            return []
-        (action,) = actions
-        before = set(_devices(self.old))
-        return [
-            device
-            for device in self.asked.home.exposed()
-            if device.id not in before and _can(device, action) and self._are_kin([device.id])
-        ]
+    @property
+    def _likewise(self) -> Likewise:
+        return Likewise(self.asked, self.sentence, self.old)
 
     def _in_place(self) -> Plan | None:
-        """The same for all that is of the kind in the place that the fragment names."""
         place = self._place()
-        if place is None:
-            return None
-        name, areas = place
-        candidates = self._candidates()
-        inside = [device for device in candidates if device.area in areas]
-        if inside:
-            return self._done_to(inside, name)
-        before = [self.asked.home.devices[i] for i in _devices(self.old)]
-        if not candidates or not before or any(device.area in areas for device in before):
-            return None
-        first = before[0]
-        of_class = first.type is DeviceType.COVER and first.device_class
-        kind = f"{first.type}.{first.device_class}" if of_class else str(first.type)
-        return refuse("core.not_in_place", kind=kind, place=name)
+        return self._likewise.in_place(*place) if place is not None else None
 
-    def _of_its_kind(self) -> Plan | None:
-        """The same for those of the kind that the fragment tells from the others."""
-        if not self._speaks_of_ones():
-            return None
-        asked = self.asked
-        return self._done_to_one(
-            named(squeeze(self.text), self._candidates(), asked.home, asked.language)
-        )
+    def _called(self) -> Plan | None:
+        return self._likewise.called(squeeze(self.text)) if self._speaks_of_ones() else None
 
     def _other(self) -> Plan | None:
-        """ "The other one": called most alike, or in the same room."""
-        if not self._speaks_of_others():
-            return None
-        home, candidates = self.asked.home, self._candidates()
-        rooms = {home.devices[i].area for i in _devices(self.old)}
-        alike = self._alike_in_name(candidates) or candidates
-        return self._done_to_one([d for d in alike if d.area in rooms] or alike)
-
-    def _done_to_one(self, meant: Sequence[Device]) -> Plan | None:
-        """The same for `meant`; a question which, where they are several."""
-        if not meant or len(meant) > _MOST_CHOICES:
-            return None
-        if len(meant) == 1:
-            return self._done_to(meant)
-        ids = tuple(device.id for device in meant)
-        plan = self._done_to(meant)
-        question = which_one(meant, self.asked.home)
-        return replace(plan, kind=PlanKind.ASK, devices=ids, speech=question)
-
-    def _alike_in_name(self, devices: Sequence[Device]) -> list[Device]:
-        """Those of `devices` whose names are most like what was spoken of, if any are."""
-        home = self.asked.home
-        before = [home.devices[i] for i in _devices(self.old)]
-        idle = self.asked.language.articles | self.asked.language.dangling
-        idle |= kind_words(before, self.asked.language)
-        known = {w for d in before for w in squeeze(d.name).split()} - idle
-        words = {d.id: set(squeeze(d.name).split()) - idle for d in devices}
-        likeness = {i: (len(known & own), -len(own)) for i, own in words.items()}
-        most = max(likeness.values(), default=(0, 0))
-        return [d for d in devices if most[0] and likeness[d.id] == most]
-
-    def _done_to(self, devices: Sequence[Device], place: str = "") -> Plan:
-        ids = tuple(device.id for device in devices)
-        action = replace(self.old.actions[0], devices=ids)
-        speech = self.old.speech
-        if self.old.kind is PlanKind.ASK or speech is None:
-            speech = Speech(f"{self.old.skill}.{self.old.intent}", dict(action.params))
-        speech = replace(speech, values={**speech.values, "place": place})
-        return replace(
-            self.old,
-            kind=PlanKind.ACT,
-            actions=(action,),
-            devices=(),
-            confirm=False,
-            speech=speech,
-            sentence=self.sentence,
-        )
+        return self._likewise.other() if self._speaks_of_others() else None
 
     # ---- things that are called as one likes
 
@@ -408,7 +309,7 @@ class _Fragment:
             items = [str(value) for action in plan.actions for value in action.params.values()]
             same = {action.name for action in plan.actions} == done
             itself = any(squeeze(item).split() in (words, bare) for item in items)
-            if same and itself and _devices(plan) == _devices(self.old):
+            if same and itself and plan.commanded == self.old.commanded:
                 return replace(plan, sentence=said)
         return None
 
@@ -422,35 +323,11 @@ class _Fragment:
             return None
         if not any(f" {name} " in before for name in self._places()):
             return None
-        for said in itertools.islice(self._sentences(), 20):
+        for said in itertools.islice(self._sentences(), _MOST_REFUSED):
             plan = self.absent(said)
             if plan is not None and plan.intent == self.old.intent:
                 return plan
         return None
-
-    def _instead(self, plan: Plan) -> Plan:
-        """`plan`, after what was started or noted by mistake has been taken back."""
-        if plan.kind is not PlanKind.ACT or self.old.kind is not PlanKind.ACT:
-            return plan
-        before: list[Action] = []
-        for action in self.old.actions:
-            if action.name == "start_timer" and (timer := started(action, self.asked.home)):
-                before.append(Action("cancel_timer", (), {"timer": timer.id}))
-            if action.name == "delay":
-                command = action.params["command"]
-                waiting = [one.id for one in self.asked.home.delayed if one.command == command]
-                before += [Action("cancel_timer", (), {"timer": i}) for i in waiting[-1:]]
-            if action.name == "list_add" and plan.actions[0].devices == action.devices:
-                item = action.params["item"]
-                before.append(Action("list_remove", action.devices, {"item": item}))
-            if action.name in _TAKEN_BACK["cancel_schedule"]:
-                said = action.params.get("command", action.params.get("message"))
-                same = [s.id for s in self.asked.home.schedules if said in (s.command, s.message)]
-                before += [Action("cancel_schedule", (), {"schedule": i}) for i in same[-1:]]
-        if not before:
-            return plan
-        # What is taken back has no words: the new one says it.
-        return replace(plan, actions=(*before, *plan.actions))
 
 
 # ------------------------------------------------------------------- what is done
@@ -461,91 +338,14 @@ def _is_whole(plan: Plan) -> bool:
     return plan.kind in SETTLED and plan.score == 1
 
 
-def _without_take_back(plan: Plan) -> Plan:
-    """`plan` without what made room for it."""
-    names = {action.name for action in plan.actions}
-    idle = {before for before, after in _TAKEN_BACK.items() if before in names and after & names}
-    return replace(plan, actions=tuple(a for a in plan.actions if a.name not in idle))
-
-
-def _does(plan: Plan) -> set[str]:
-    """The actions of `plan`, those by degrees as what they come to."""
-    return {_ABSOLUTE.get(action.name, action.name) for action in plan.actions}
-
-
-def _devices(plan: Plan) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(i for action in plan.actions for i in action.devices))
-
-
-def _can(device: Device, action: str) -> bool:
-    spec = VOCABULARY.actions.get(action)
-    return spec is not None and spec.fits(device)
-
-
-def _is_kin(one: Device, other: Device) -> bool:
-    """Whether two devices go by one word: a blind and a shutter do, a garage door does not."""
-    if one.type is not other.type:
-        return False
-    if one.type is not DeviceType.COVER or one.device_class == other.device_class:
-        return True
-    return {one.device_class or "", other.device_class or ""} <= WINDOW_COVERS
-
-
-def _changed(action: Action, more: bool, home: Home) -> Action | None:
-    """What goes on with `action`, or takes back a part of it."""
-    direction = action.params.get("direction")
-    if action.name in _ALL_THE_WAY:
-        devices = tuple(i for i in action.devices if _can(home.devices[i], "adjust_position"))
-        if more or not devices:
-            return None
-        back = _OPPOSITE[_ALL_THE_WAY[action.name]]
-        return Action("adjust_position", devices, {"direction": back})
-    if action.name in _RELATIVE:
-        way = "up" if more else "down"
-        name = _RELATIVE[action.name]
-        devices = tuple(i for i in action.devices if _can(home.devices[i], name))
-        return Action(name, devices, {"direction": way}) if devices else None
-    if action.name not in _BY_DEGREES or more:
-        return action if more and action.name in _BY_DEGREES else None
-    params: dict[str, ParamValue] = dict(action.params)
-    if isinstance(direction, str):
-        params["direction"] = _OPPOSITE[direction]
-    elif isinstance(delta := params.get("delta"), int | float):
-        params["delta"] = -delta
-    back_again = replace(action, params=params)
-    half = _half(back_again, home)
-    if half is not None:
-        back_again = replace(action, params={**params, "delta": half})
-    return back_again
-
-
-def _half(action: Action, home: Home) -> float | None:
-    """Half of what `action` comes to, with its sign if it has no direction; None: not known."""
-    device = home.devices[action.devices[0]] if action.devices else None
-    if device is None:
-        return None
-    try:
-        resolved = VOCABULARY.resolve(device, action)
-    except ActionError:
-        return None
-    for name, value in resolved.params.items():
-        now = device.state.get(_STATE_KEYS.get(name, name))
-        if isinstance(value, int | float) and isinstance(now, int | float) and value != now:
-            change = (value - now) / 2
-            if abs(change) >= 2:
-                change = math.trunc(change)
-            return abs(change) if "direction" in action.params else change
-    return None
-
-
 def _cautious(plan: Plan, asked: Asked) -> Plan:
     """`plan`, as a question where it would open another kind of thing than was spoken of."""
     if plan.kind is not PlanKind.ACT or not may_open(plan.actions[0]):
         return plan
     home, old = asked.home, asked.context.plan
-    spoken_of = {*asked.context.recent, *(_devices(old) if old is not None else ())}
+    spoken_of = {*asked.context.recent, *(old.commanded if old is not None else ())}
     before = [home.devices[i] for i in spoken_of if i in home.devices]
-    wanted = [home.devices[i] for i in plan.actions[0].devices]
-    if all(any(_is_kin(device, other) for other in before) for device in wanted):
+    wanted = [home.devices[i] for i in plan.actions[0].devices if i in home.devices]
+    if all(any(is_kin(device, other) for other in before) for device in wanted):
         return plan
     return asked_first(plan)

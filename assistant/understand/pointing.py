@@ -13,7 +13,6 @@ from typing import Final
 
 from assistant.home.action import Action
 from assistant.home.model import Device, DeviceType, Home, Timer
-from assistant.home.vocabulary import VOCABULARY
 from assistant.plan import Context, Plan, PlanKind, Speech
 from assistant.understand.asked import Asked, Read
 from assistant.understand.conversation import kind_words
@@ -21,6 +20,7 @@ from assistant.understand.ellipsis import ones_in
 from assistant.understand.language import Language
 from assistant.understand.mood import Mood, mood, without_politeness
 from assistant.understand.normal import fold, squeeze
+from assistant.understand.target import can
 
 _MOST_VARIANTS: Final = 24
 _LONGEST_ELLIPSIS: Final = 3
@@ -216,7 +216,7 @@ def _about(plan: Plan, variant: _Variant, recent: Sequence[Device], read: Read) 
     if plan.kind is PlanKind.ANSWER:
         return plan if plan.score == 1 and ids & set(plan.devices) else _UNKNOWN
     if len(plan.actions) != 1:
-        same = {i for action in plan.actions for i in action.devices} == ids
+        same = set(plan.commanded) == ids
         return plan if same and plan.kind is PlanKind.ACT and plan.score == 1 else _UNKNOWN
     action = plan.actions[0]
     if action.name in ("delay", "schedule"):
@@ -232,7 +232,7 @@ def _about(plan: Plan, variant: _Variant, recent: Sequence[Device], read: Read) 
     itself = any(called in squeeze(str(value)) for value in action.params.values())
     if device.id not in action.devices or itself:
         return _UNKNOWN
-    able = tuple(d.id for d in recent if d.type is device.type and _can(d, action.name))
+    able = tuple(d.id for d in recent if d.type is device.type and can(d, action.name))
     # Where several are called so, it is still clear which.
     speech = Speech(f"{plan.skill}.{plan.intent}") if plan.kind is PlanKind.ASK else plan.speech
     return replace(
@@ -294,8 +294,3 @@ def _anew(plan: Plan, timer: Timer) -> Plan:
         actions=(Action("cancel_timer", (), {"timer": timer.id}), start),
         speech=Speech("timers.start", values),
     )
-
-
-def _can(device: Device, action: str) -> bool:
-    spec = VOCABULARY.actions.get(action)
-    return spec is not None and spec.fits(device)

@@ -347,6 +347,21 @@ def _opens(device: Device, wanted: str) -> bool:
     )
 
 
+def is_kin(one: Device, other: Device) -> bool:
+    """Whether two devices go by one word: a blind and a shutter do, a garage door does not."""
+    if one.type is not other.type:
+        return False
+    if one.type is not DeviceType.COVER or one.device_class == other.device_class:
+        return True
+    return {one.device_class or "", other.device_class or ""} <= WINDOW_COVERS
+
+
+def can(device: Device, action: str) -> bool:
+    """Whether `device` can take `action`; none can take one that there is not."""
+    spec = VOCABULARY.actions.get(action)
+    return spec is not None and spec.fits(device)
+
+
 def place_name(request: Request) -> str:
     """The place the sentence names, as the home calls it; "" where none is named."""
     home, slots = request.home, request.slots

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from assistant.home.action import Action
 from assistant.home.model import Home
-from assistant.plan import PlanKind, Utterance
+from assistant.plan import Context, Plan, PlanKind, Speech, Utterance
 from assistant.understand.completeness import Completeness, completeness
 from assistant.understand.explain import Considered
 from assistant.understand.language import load_language
@@ -102,3 +103,19 @@ def test_nothing_is_read_twice(
     read = Counter(step.text for step in steps if step.stage == "loose" and step.plan is None)
     assert read
     assert not [text for text, times in read.items() if times > 1]
+
+
+@pytest.mark.parametrize("before", ["turn on the lamp", "dim the lamp", "open the lock"])
+@pytest.mark.parametrize(
+    "said",
+    ["the other one", "and in the hall", "no, the left one", "a bit more", "not that much",
+     "again", "and there", "turn it off", "is it on?"],
+)  # fmt: skip
+def test_what_was_spoken_of_may_be_gone_by_now(
+    before: str, said: str, understanding: TemplateUnderstanding, villa: Home
+) -> None:
+    action = Action("unlock" if "lock" in before else "set_brightness", ("light.gone",))
+    plan = Plan(PlanKind.ACT, "turn_on", "lights", (action,), Speech("lights.turn_on"))
+    context = Context(("light.gone",), (), before, plan)
+    plan = understanding.understand(Utterance(said, "en"), villa, context)
+    assert not {i for action in plan.actions for i in action.devices} - {"light.gone"}
