@@ -230,5 +230,8 @@ def _name_of(source: str) -> str:
     for model in CATALOGUE:
         if isinstance(model.origin, HubOrigin) and model.origin.repository == source:
             return model.name
-    last = Path(source).expanduser().absolute().name.lower().removesuffix(".gguf")
+    path = Path(source).expanduser().absolute()
+    last = path.name.lower().removesuffix(".gguf")
+    if path.parent.name == "snapshots":  # huggingface_hub's cache: models--OWNER--NAME
+        last = path.parent.parent.name.lower().rpartition("--")[2]
     return re.sub(r"[^a-z0-9._-]+", "-", last).strip("-._")[:64]

@@ -101,6 +101,11 @@ class LocalShards:
                 raise ModelError(f"{folder} is no folder; name the folder that holds config.json")
             for path in self._folder.iterdir():
                 if path.is_file() and not path.name.startswith("."):
+                    if delete and path.suffix == _WEIGHTS and path.is_symlink():
+                        raise ModelError(
+                            f"the shards in {folder} are links to files elsewhere, which are not "
+                            "deleted: leave --delete-shards out"
+                        )
                     state = path.stat()
                     self._sizes[path.name] = state.st_size
                     self._times[path.name] = state.st_mtime_ns

@@ -96,7 +96,8 @@ def test_inspect_tells_what_it_is_and_whether_it_runs_here(
     quickly("models", "build", str(tiny), "--name", "own")
     shown, _ = quickly("models", "inspect", "own")
     for told in (str(tiny), "files:", "mit", "mimo, ", "an MTP layer", "8 bits in blocks of 32",
-                 "it fits, with a context of 512 tokens", "trunk.data", "relative error", "weak"):  # fmt: skip
+                 "it fits, with a context of 512 tokens", "trunk.data", "relative error",
+                 "weak"):  # fmt: skip
         assert told in shown
     told = json.loads(quickly("models", "inspect", str(models / "own"), "--json")[0])
     assert told["architecture"]["mtp_layers"] == 1
@@ -381,6 +382,19 @@ def test_a_model_in_one_file_is_fetched_once(
         quickly("models", "build", "maker/model")
         assert hub.downloads("model.safetensors") == [None]
     assert left_over(models) == set()
+
+
+def test_the_cache_of_other_programs_is_a_folder_like_any(
+    quickly: Quickly, tmp_path: Path, tiny: Path, models: Path
+) -> None:
+    """huggingface_hub keeps files under their checksums, and links to them under their names."""
+    cached = tmp_path / "hub" / "models--maker--Tiny-MiMo" / "snapshots" / COMMIT
+    cached.mkdir(parents=True)
+    for file in tiny.iterdir():
+        (cached / file.name).symlink_to(file)
+    assert "are links" in quickly("models", "build", str(cached), "--delete-shards", status=1)[1]
+    quickly("models", "build", str(cached))
+    assert read_directory(models / "tiny-mimo").source == str(cached)
 
 
 @pytest.mark.parametrize("shards", [1, 3])
