@@ -24,11 +24,13 @@ from assistant.home.model import Device, DeviceType
 from assistant.home.vocabulary import VOCABULARY
 from assistant.plan import Plan, PlanKind, Speech
 from assistant.skill import Handler, Request
+from assistant.understand.caution import asked_first
 from assistant.understand.normal import squeeze
 from assistant.understand.target import (
     UNKNOWN,
     WINDOW_COVERS,
     Found,
+    ask_which,
     carry,
     find,
     place_of,
@@ -294,11 +296,7 @@ def in_other_words(request: Request) -> Plan:
 def hint(request: Request) -> Plan:
     """ "The back door isn't locked": asks whether to do what `order` says."""
     plan = _ordered(request)
-    if plan.kind is not PlanKind.ACT:
-        return plan
-    first = plan.actions[0]
-    speech = Speech("core.confirm", {"action": first.name, "devices": first.devices})
-    return replace(plan, kind=PlanKind.ASK, confirm=True, speech=speech)
+    return asked_first(plan) if plan.kind is PlanKind.ACT else plan
 
 
 def _ordered(request: Request) -> Plan:
@@ -322,13 +320,7 @@ def _called(request: Request, types: Iterable[DeviceType]) -> Plan:
         return _do(request, action, Found(found))
     if len(same) == 1:
         return UNKNOWN
-    return _do(request, action, Found(same, _which(same)))
-
-
-def _which(devices: Sequence[Device]) -> Plan:
-    """The question which of `devices` was meant."""
-    choices = Speech("core.which_one", {"choices": tuple(d.name for d in devices)})
-    return Plan(PlanKind.ASK, speech=choices, devices=tuple(d.id for d in devices))
+    return _do(request, action, Found(same, ask_which(same, request.home)))
 
 
 def _do(
@@ -350,7 +342,7 @@ def _play(request: Request, action: str, params: Mapping[str, ParamValue] | None
         found = find(everywhere, _PLAYER, fits=fits)
         heard = tuple(d for d in found.devices if _is_heard(d))
         if len(heard) > 1:
-            return _do(request, action, Found(heard, _which(heard)), params)
+            return _do(request, action, Found(heard, ask_which(heard, request.home)), params)
     appliance = str(request.slots.get("kind", "")).startswith("media_player.")  # and not "music"
     if not heard and appliance and len(found.devices) == 1:
         heard = found.devices

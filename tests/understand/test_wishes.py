@@ -115,6 +115,20 @@ def test_of_two_scenes_for_an_occasion_it_is_asked_which(
     assert set(plan.devices) == {"scene.movie", "scene.cinema"}
 
 
+def test_scenes_of_one_name_are_told_apart_by_their_rooms(
+    understanding: TemplateUnderstanding, villa: Home
+) -> None:
+    scenes = [
+        dataclasses.replace(scene("Bedtime"), id=f"scene.{area.id}", area=area.id)
+        for area in villa.areas[:2]
+    ]
+    plan = understanding.understand(Utterance("good night", "en"), with_devices(villa, *scenes))
+
+    assert plan.kind is PlanKind.ASK
+    assert plan.speech is not None
+    assert list(plan.speech.values["choices"]) == [f"Bedtime ({a.name})" for a in villa.areas[:2]]
+
+
 def air_conditioner(**state: Any) -> Device:
     capabilities = frozenset({"on_off", "temperature", "mode"})
     return Device(
