@@ -358,9 +358,10 @@ class Engine:
             decoder.prefill(tokens[len(decoder.tokens) :])
         except Cancelled:
             there = len(decoder.tokens)
-            if keep and there >= _WORTH_RESTORING:
-                copies = [array.copy() for array in decoder.snapshot(there)]
-                reading.saved = list(decoder.tokens), copies
+            views = decoder.snapshot(there)
+            worth = keep and there >= _WORTH_RESTORING
+            if worth and memory.spares(sum(view.nbytes for view in views)):
+                reading.saved = list(decoder.tokens), [view.copy() for view in views]
             return False
         if keep and self._store is not None:
             self._store.save(name, decoder.snapshot(len(tokens)))

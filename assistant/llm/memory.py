@@ -52,6 +52,11 @@ def demand(directory: ModelDirectory, context: int, *, drafting: bool = True) ->
     return total + min(context, a.context) * a.kv_bytes
 
 
+def spares(size: int) -> bool:
+    """Whether so many bytes can be taken, and enough is left to other programs."""
+    return available() - _SPARE >= size
+
+
 def check(directory: ModelDirectory, context: int, *, drafting: bool = True) -> None:
     """Raise LlmError, which says what is missing and what to do, where the model does not fit."""
     free = available() - _SPARE

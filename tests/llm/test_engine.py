@@ -18,7 +18,7 @@ from assistant.errors import LlmError, ModelError, QueryError
 from assistant.llm import memory
 from assistant.llm.decoder import Runtime
 from assistant.llm.directory import ModelDirectory
-from assistant.llm.engine import Engine, EngineSettings
+from assistant.llm.engine import Engine, EngineSettings, _Reading
 from assistant.llm.model import Finish, Message, Piece, Query, Role, Sampling
 from assistant.llm.quantisation import Quantisation
 from tests.llm.fake import build_tiny
@@ -365,6 +365,20 @@ async def test_whoever_asks_while_the_model_loads_goes_before_what_is_read_ahead
     read = _passes(engine)
     await _text(engine, long, WEATHER, limit=1, sampling=CHATTY)
     assert _passes(engine) == read + 1
+
+
+@pytest.mark.parametrize("free", [1 << 40, 1 << 20])
+async def test_what_is_read_ahead_is_copied_only_where_there_is_memory_for_it(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, free: int
+) -> None:
+    """When it has to wait: where there is none, it is read again from its beginning."""
+    await engine.prepare([RULES])
+    assert engine._loaded is not None
+    monkeypatch.setattr(memory, "available", lambda: free)
+    reading = _Reading([*_sequence(engine), 1, 2, 3])
+    engine._loaded.decoder.cancel()
+    assert not engine._read(reading, True)
+    assert (reading.saved is not None) == (free == 1 << 40)
 
 
 async def test_whoever_dawdles_over_an_answer_keeps_nobody_waiting(engine: Engine) -> None:
