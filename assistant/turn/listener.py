@@ -353,7 +353,10 @@ class Listener:
         return replace(transcript, text=HIDDEN, words=(), alternatives=())
 
     def _read_ahead(self, hearing: _Hearing, text: str) -> None:
-        """Let the model read what two partial transcripts agree on, unless a template knows it."""
+        """Let the model read what two partial transcripts agree on, unless a template knows it.
+
+        Where the model is asked first, it is no matter what a template knows.
+        """
         before, hearing.words = hearing.words, tuple(text.split())
         stable = tuple(
             word
@@ -362,7 +365,8 @@ class Listener:
             )
         )
         busy = hearing.reading is not None and not hearing.reading.done()
-        known = hearing.completeness is Completeness.COMPLETE
+        complete = hearing.completeness is Completeness.COMPLETE
+        known = complete and not self._responder.model_first
         new = len(stable) >= AHEAD_WORDS and stable != hearing.ahead
         if busy or known or not new:
             return

@@ -268,6 +268,11 @@ class Responder:
             )
         return Response(ended.plan, ended.outcomes, reply, asks)
 
+    @property
+    def model_first(self) -> bool:
+        """Whether the language model is asked also about what a template knows."""
+        return self._ways.order != "templates"
+
     async def ahead(self, partial: Utterance, conversation: Conversation) -> None:
         """Let the model read what has been said so far, if it is ready and would be asked.
 

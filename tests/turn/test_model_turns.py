@@ -363,6 +363,7 @@ async def test_the_model_first_and_the_templates_where_it_fails() -> None:
 
 async def test_the_model_alone() -> None:
     talk = Talk(Model([LlmError("gone")]), ways=Ways(order="model-only"))
+    assert talk.responder.model_first
     response = await talk.say("turn off the sofa lamp")
     assert response.outcomes == ()
     assert response.reply == "Sorry, my language model does not answer just now."
