@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Final, Literal
@@ -16,7 +16,7 @@ from assistant.home.action import Outcome, Result
 from assistant.home.executor import Executor
 from assistant.home.model import Home
 from assistant.home.registry import Registry
-from assistant.plan import Plan, PlanKind, Speech, Utterance
+from assistant.plan import Context, Plan, PlanKind, Speech, Utterance
 from assistant.turn.deeds import Deeds, step, told_of
 from assistant.turn.events import Carried, Planned, Replied, StageDone
 from assistant.turn.hindsight import in_hindsight
@@ -25,7 +25,7 @@ from assistant.turn.reply import Replies
 from assistant.turn.saying import Reply, unless
 from assistant.turn.thinker import Thinker
 from assistant.turn.trace import Observer
-from assistant.understand.conversation import Conversation, Deed, Pending, answer
+from assistant.understand.conversation import Conversation, Deed, Pending, answer, spoken_of
 from assistant.understand.explain import Considered, Note, Verdict, ignore
 from assistant.understand.language import load_language
 from assistant.understand.later import Agreed
@@ -242,7 +242,7 @@ class Responder:
         reply = here.reply.text
         commanded = [o.device for o in ended.outcomes if o.device is not None]
         concerned = [device for action in ended.plan.actions for device in action.devices]
-        answered = _told(ended.plan, here.home)
+        answered = spoken_of(ended.plan, here.home)
         mentioned = tuple(dict.fromkeys((*commanded, *concerned, *answered)))
         asks = False
         if not here.interrupted.is_set():  # else it has not been asked
@@ -410,15 +410,29 @@ class Responder:
                 here.considered("policy", _ruled(wanted, plan), plan)
         understood = here.stage("understand", began)
         here.planned(plan)
+        for asked in plan.first:
+            self._say(here, self._policy.check(asked, here.home))
         if plan.kind is not PlanKind.ACT:
             self._say(here, plan)
+            if plan.kind is not PlanKind.ASK:
+                self._answer(here, plan.after)
             return _Ended(plan, wanted=wanted)
         outcomes = await self._executor.execute(plan.actions, on_outcome=here.carried)
         here.stage("act", understood)
         await self._tell(here, plan, outcomes)
         if plan.besides is not None:
             self._say(here, Plan(PlanKind.REFUSE, speech=plan.besides))
+        self._answer(here, plan.after)
         return _Ended(plan, outcomes)
+
+    def _answer(self, here: _Turn, answers: Iterable[Plan]) -> None:
+        """Give `answers`, as they are by now."""
+        home = self._registry.home()
+        for before in answers:
+            asked = replace(here.utterance, text=before.sentence)
+            now = self._understanding.understand(asked, home, Context(recent=before.devices))
+            by_now = now if now.kind is PlanKind.ANSWER else before
+            self._say(here, self._policy.check(by_now, home))
 
     async def _think(self, here: _Turn, planner: Planner) -> _Ended:
         """Have the model plan: do and say what it wants as it comes, then tell what came of it.
@@ -546,7 +560,7 @@ class Responder:
         spoken = len(here.reply.text) / _LETTERS_PER_SECOND
         expires = self._clock() + self._ways.answer_window + spoken
         sentence, speaker = plan.sentence or here.utterance.text, here.utterance.speaker
-        plan = replace(plan, kind=PlanKind.ACT, sentence=sentence)
+        plan = replace(plan, kind=PlanKind.ACT, sentence=sentence, first=())
         if plan.confirm:
             # A question that understanding put itself has no words yet for what it leads to.
             told = wanted if wanted.kind is PlanKind.ACT else told_of(plan.actions)
@@ -573,13 +587,6 @@ def _again(recalled: Recalled) -> Plan:
     """The plan that does what was remembered, worded as what a model wants is."""
     plan = told_of(recalled.actions)
     return replace(plan, intent="remembered", skill="core", score=recalled.score)
-
-
-def _told(plan: Plan, home: Home) -> tuple[str, ...]:
-    """The devices that an answer names ("which lights are on?"), else all that it is about."""
-    names = plan.speech.values.get("names", ()) if plan.speech is not None else ()
-    named = tuple(i for i in plan.devices if i in home.devices and home.devices[i].name in names)
-    return named or plan.devices
 
 
 def _deed(before: Home, outcomes: tuple[Outcome, ...]) -> Deed | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -17,13 +17,15 @@ from assistant.home.action import Action
 from assistant.plan import Plan, PlanKind, Speech
 from assistant.understand.ellipsis import ones_in, substitutions
 from assistant.understand.language import Language
-from assistant.understand.mood import Mood, mood
+from assistant.understand.mood import Mood, mood, opens_as_order, without_politeness
 from assistant.understand.normal import fold, squeeze
 
 MOST_COMMANDS: Final = 6
 _LONGEST_SHARED: Final = 4
 """Words of a part that are its own, where the rest is shared."""
 _MOST_SUBSTITUTIONS: Final = 60
+_ENDS: Final = ".?! "
+"""What sentences end with."""
 
 Command = Callable[[str, tuple[str, ...]], Plan | None]
 """The plan of one command, given the devices that "it" means; None: it is none."""
@@ -42,8 +44,9 @@ def take_apart(
 ) -> Plan | None:
     """The plan of all commands in `text`, in order; None unless every part of it is in one.
 
-    Parts that forbid ("but don't touch the fan") are left out beside others that order. What is
-    excepted at the end ("but not in the kitchen") is excepted from every command.
+    Questions among them are answered, those before all commands first. Parts that forbid ("but
+    don't touch the fan") are left out beside others that order. What is excepted at the end ("but
+    not in the kitchen") is excepted from every command.
     """
     parts = parts_of(text, language)
     if not 2 <= len(parts) <= MOST_COMMANDS:
@@ -59,7 +62,12 @@ def take_apart(
     done = _Taking(text, language, command).commands(ordered, recent)
     if not done:
         return None
-    plans = [one.plan for one in done]
+    if any(one.plan.kind is PlanKind.ANSWER for one in done):
+        return _with_answers(done, language)
+    return _together([one.plan for one in done])
+
+
+def _together(plans: Sequence[Plan]) -> Plan | None:
     actions = tuple(action for plan in plans for action in plan.actions)
     if _up_and_down(actions):
         return None  # "I feel hot and cold"
@@ -67,6 +75,43 @@ def take_apart(
     return replace(
         plans[0], actions=actions, score=score, speech=Speech("core.done", {"parts": plans})
     )
+
+
+def _with_answers(done: Sequence[_Done], language: Language) -> Plan | None:
+    """What is ordered and what is asked in one sentence, as far as each is plainly one or the
+    other: "the lights are off" may be a part of a question.
+    """
+    first: list[Plan] = []
+    after: list[Plan] = []
+    ordered: list[Plan] = []
+    for one in done:
+        if one.plan.score < 1:
+            return None
+        if one.plan.kind is PlanKind.ANSWER:
+            (after if ordered else first).append(replace(one.plan, sentence=one.text))
+        elif _orders(one.text, language) and not _govern(first + after, language):
+            ordered.append(one.plan)
+        else:
+            return None
+    if not ordered:
+        return replace(first[0], after=tuple(first[1:]))
+    plan = ordered[0] if len(ordered) == 1 else _together(ordered)
+    return plan and replace(plan, first=tuple(first), after=tuple(after))
+
+
+def _govern(questions: Iterable[Plan], language: Language) -> bool:
+    """Whether a verb after `questions` may be a part of one: "did you close the garage and lock the
+    door".
+    """
+    words = (squeeze(without_politeness(fold(q.sentence), language)[0]).split() for q in questions)
+    return any(language.governing.intersection(said) for said in words)
+
+
+def _orders(part: str, language: Language) -> bool:
+    body, start = without_politeness(fold(part), language)
+    requested = start > len(part) - len(part.lstrip())
+    ordered = mood(part, language) is Mood.ORDER
+    return ordered and (requested or opens_as_order(body, language))
 
 
 def _up_and_down(actions: Sequence[Action]) -> bool:
@@ -108,8 +153,11 @@ def parts_of(text: str, language: Language) -> list[Part]:
     """`text` between the words and commas that may join commands."""
     folded = fold(text)
     joints = [m.span() for m in language.joining.finditer(folded) if _is_joint(m, text, language)]
-    # fold made spaces of the commas that join, and kept those within numbers.
-    joints += [(i, i + 1) for i, c in enumerate(text) if c in ",;" and folded[i] == " "]
+    # fold made spaces of the commas that join, and kept those within numbers. What ends the last
+    # sentence tells a question, and stays.
+    end = len(text.rstrip(_ENDS))
+    joints += [(i, i + 1) for i, c in enumerate(text[:end]) if c in ",;" and folded[i] == " "]
+    joints += [(i + 1, i + 1) for i, c in enumerate(text[:end]) if c in ".?!" and folded[i] == " "]
     ends = [(0, 0), *sorted(joints), (len(text),) * 2]
     parts = [Part(text[a[1] : b[0]].strip(), a[1], b[0]) for a, b in itertools.pairwise(ends)]
     return [part for part in parts if part.text]
@@ -135,7 +183,7 @@ class _Taking:
             return []
         for length in range(1, len(parts) + 1):
             for first in self._first(parts[:length], recent, before):
-                devices = _devices(first[-1].plan) or recent
+                devices = _devices(first[-1].plan) or first[-1].plan.devices or recent
                 rest = self.commands(parts[length:], devices, first[-1])
                 if rest is not None:
                     return [*first, *rest]
@@ -150,7 +198,9 @@ class _Taking:
         alone = self._command(whole, recent)
         if alone is not None:
             found.append([_Done(whole, alone)])
-        elif len(parts) == 1 and before is not None:
+        elif (answer := self._question(whole, recent)) is not None:
+            found.append([_Done(whole, answer)])
+        elif len(parts) == 1 and before is not None and before.plan.kind is PlanKind.ACT:
             going_on = self._going_on(before, whole, recent)
             if going_on is not None:
                 found.append([going_on])
@@ -163,6 +213,12 @@ class _Taking:
     def _command(self, text: str, recent: tuple[str, ...]) -> Plan | None:
         plan = self.command(text, recent)
         return plan if plan is not None and plan.kind is PlanKind.ACT else None
+
+    def _question(self, text: str, recent: tuple[str, ...]) -> Plan | None:
+        if mood(text, self.language) is not Mood.QUESTION:
+            return None
+        plan = self.command(text, recent)
+        return plan if plan is not None and plan.kind is PlanKind.ANSWER else None
 
     def _going_on(self, before: _Done, part: str, recent: tuple[str, ...]) -> _Done | None:
         """What `part` is after `before`: the same command with one part of it exchanged."""

@@ -155,6 +155,13 @@ def answer(
     return plan
 
 
+def spoken_of(plan: Plan, home: Home) -> tuple[str, ...]:
+    """The devices that an answer names ("which lights are on?"), else all that it is about."""
+    names = plan.speech.values.get("names", ()) if plan.speech is not None else ()
+    named = tuple(i for i in plan.devices if i in home.devices and home.devices[i].name in names)
+    return named or plan.devices
+
+
 def _may_be(one: str, other: str) -> bool:
     """Whether two speakers may be the same."""
     return not one or not other or one == other

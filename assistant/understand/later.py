@@ -95,7 +95,9 @@ def is_for_later(command: str, plan: Plan, now_words: str | None = None) -> bool
     commands ("turn the fan on, and the fan off at ten"), or to what is to be said word for word
     ("announce that dinner is at seven").
     """
-    if plan.kind is not PlanKind.ACT or PUT_OFF.intersection(a.name for a in plan.actions):
+    if plan.kind is not PlanKind.ACT or plan.first or plan.after:
+        return False
+    if PUT_OFF.intersection(a.name for a in plan.actions):
         return False
     if now_words is None:
         return True

@@ -43,8 +43,10 @@ def is_question(text: str, body: str, start: int, language: Language) -> bool:
 
 def opens_as_order(body: str, language: Language) -> bool:
     """Whether a folded sentence begins with a verb that orders begin with."""
-    verbs = {squeeze(verb).split()[0] for verb in language.verbs}
-    return bool(body.split()) and body.split()[0] in verbs
+    first = next(iter(body.split()), "")
+    for pattern, apart in language.dialogue.clitics:  # "spegnila"
+        first = pattern.sub(apart, first).partition(" ")[0]
+    return first in {squeeze(verb).split()[0] for verb in language.verbs}
 
 
 def without_politeness(folded: str, language: Language) -> tuple[str, int]:

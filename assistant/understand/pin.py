@@ -135,9 +135,12 @@ def confides(
     pending = conversation.pending
     if now <= conversation.secret_until:
         return True
-    if pending is not None and pending.plan.pin:
-        if holding or now <= pending.expires + _AFTERWARDS:
-            return True
+    if (
+        pending is not None
+        and pending.plan.pin
+        and (holding or now <= pending.expires + _AFTERWARDS)
+    ):
+        return True
     telling = any(readings(text, language) or speaks_of_pin(text, language) for text in texts)
     return holding and telling and lock.is_set
 

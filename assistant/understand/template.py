@@ -19,6 +19,7 @@ from assistant.plan import NO_CONTEXT, SETTLED, Context, Plan, PlanKind, Speech,
 from assistant.skill import Skills
 from assistant.understand.asked import Asked
 from assistant.understand.commands import parts_of, take_apart
+from assistant.understand.conversation import spoken_of
 from assistant.understand.corrections import corrected
 from assistant.understand.custom.library import CustomSentences
 from assistant.understand.explain import Considered, Note, ignore
@@ -98,7 +99,8 @@ class TemplateUnderstanding:
         if plan is not None and plan.kind in _OF_FREE_TEXT and plan.score < 1 and self._mishearings:
             plan = self._closer(asked, text) or plan
         if plan is not None:
-            if plan.kind is PlanKind.ACT and _asks(text, language):
+            answers = plan.first or plan.after  # then each part was looked at by itself
+            if plan.kind is PlanKind.ACT and not answers and _asks(text, language):
                 asked.reject("question", text, "it is a question, and those do nothing", plan)
                 return _not_understood(text)
             return plan
@@ -271,11 +273,11 @@ class TemplateUnderstanding:
             within = replace(asked, context=replace(asked.context, recent=recent))
             for said in (part, *where_that_is(part, within)):
                 if (plan := read(within, said)) is not None:
-                    return plan
+                    return replace(plan, devices=spoken_of(plan, asked.home))
             return None
 
         folded, start = without_politeness(fold(text), asked.language)
-        body = text[start : start + len(folded)]
+        body = text[start : start + len(folded)] + "?" * text.rstrip().endswith("?")
         plan = take_apart(body, asked.language, command, asked.context.recent)
         if asked.note is not ignore and len(parts := parts_of(body, asked.language)) > 1:
             pieces = " · ".join(part.text for part in parts)
