@@ -21,7 +21,6 @@ from assistant.models.store import remove as remove_model
 from assistant.models.store import verify as verify_model
 
 if TYPE_CHECKING:
-    from assistant.llm.directory import ModelDirectory
     from assistant.llm.library import Shelved
     from assistant.models.fetch import Progress
 
@@ -106,8 +105,8 @@ def verify(names: NamesArgument = None) -> None:
     with bars(console) as progress:
         for name in names or _installed_names():
             if _is_language_model(name):
-                problems, directory = _verify_built(name, progress if console.is_terminal else None)
-                again = mend(name, directory)
+                problems = _verify_built(name, progress if console.is_terminal else None)
+                again = mend(name)
             else:
                 problems, again = verify_model(name), f"assistant models fetch {name}"
             typer.echo(f"{name}: {'; '.join(problems) or 'sound'}")
@@ -162,16 +161,13 @@ def _is_language_model(name: str) -> bool:
         return library.place_of(name).exists() or bool(library.unfinished(name))
 
 
-def _verify_built(
-    name: str, progress: Progress | None
-) -> tuple[tuple[str, ...], ModelDirectory | None]:
+def _verify_built(name: str, progress: Progress | None) -> tuple[str, ...]:
     from assistant.llm import library
 
     item = next((item for item in library.shelf() if item.name == name), None)
     if item is not None and item.problem is not None:
-        return (item.problem,), None
-    directory = library.open_built(name)
-    return library.verify(directory, progress=progress), directory
+        return (item.problem,)
+    return library.verify(library.open_built(name), progress=progress)
 
 
 def _installed_names() -> list[str]:

@@ -83,6 +83,7 @@ def read_directory(folder: Path) -> ModelDirectory:
     """What `folder` holds. Checks that every file is there in its size; reads none of them.
 
     Raises ModelError: no manifest, a manifest of another format, files missing or of another size.
+    All but the first say at their end to build it anew; who knows how, may go on with the command.
     """
     path = folder / MANIFEST
     try:
@@ -96,8 +97,7 @@ def read_directory(folder: Path) -> ModelDirectory:
         newer = isinstance(found, int) and found > FORMAT
         raise ModelError(
             f"{folder} is of format {found!r}, this program runs format {FORMAT}; "
-            f"{'update the program, or ' if newer else ''}build it anew with: "
-            "assistant models build"
+            f"{'update the program, or ' if newer else ''}build it anew"
         )
     try:
         directory = _directory(folder, data)
@@ -112,7 +112,7 @@ def read_directory(folder: Path) -> ModelDirectory:
         size = path.stat().st_size if path.is_file() else None
         if size != file.size:
             what = "is missing" if size is None else f"has {size} bytes instead of {file.size}"
-            raise ModelError(f"{path} {what}; build the model anew with: assistant models build")
+            raise ModelError(f"{path} {what}; build it anew")
     return directory
 
 

@@ -7,6 +7,7 @@ folder lie, while it is being built, what it is built from and what is done of i
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import shlex
 import shutil
@@ -65,7 +66,9 @@ def open_built(model: str) -> ModelDirectory:
     try:
         return read_directory(folder)
     except ModelError as error:
-        raise ModelError(f"the language model {model} is unusable: {error}") from error
+        raise ModelError(
+            f"the language model {model} is unusable: {error} with: {mend(model)}"
+        ) from error
 
 
 def verify(directory: ModelDirectory, *, progress: Progress | None = None) -> tuple[str, ...]:
@@ -128,15 +131,17 @@ def is_path(model: str) -> bool:
     return "/" in model or model.startswith(("~", "."))
 
 
-def mend(name: str, directory: ModelDirectory | None = None) -> str:
+def mend(name: str) -> str:
     """The command that builds the model `name`; of one with a name of its own, as it was built."""
     if language_model(name) is not None:
         return f"assistant models build {name}"
-    if directory is None:
+    try:  # also of a manifest that is of another format, or damaged elsewhere
+        manifest = json.loads((place_of(name) / MANIFEST).read_text(encoding="utf-8"))
+        source, revision = str(manifest["source"]), str(manifest["revision"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return f"assistant models build SOURCE --name {name}"
-    revision = directory.revision
     pinned = f" --revision {revision}" if re.fullmatch("[0-9a-f]{40}", revision) else ""
-    return f"assistant models build {shlex.quote(directory.source)}{pinned} --name {name}"
+    return f"assistant models build {shlex.quote(source)}{pinned} --name {name}"
 
 
 def _remedy(name: str) -> str:

@@ -176,7 +176,11 @@ def test_damage_is_found_and_mended_by_building_again(
     damage(models / "tiny-mimo")
     out, complaint = quickly("models", "verify", "tiny-mimo", status=1)
     assert says in out
-    assert "assistant models remove tiny-mimo && assistant models build " in complaint
+    again = f"assistant models build {tiny} --name tiny-mimo"
+    assert f"assistant models remove tiny-mimo && {again}" in complaint
+    if state == "damaged":
+        complaint = quickly("models", "inspect", "tiny-mimo", status=1)[1]
+        assert f"; build it anew with: {again}" in complaint
     assert listed(quickly, "tiny-mimo") == state
     quickly("models", "remove", "tiny-mimo")
     quickly("models", "build", str(tiny))
