@@ -16,8 +16,8 @@ from assistant.understand.reading import Entry, Listing
 from assistant.understand.words import spoken
 
 _TRAILING_NUMBER: Final = re.compile(r" \d+$")
-_OWNED: Final = re.compile(r"(\w+'s) \w+")
-_SHORTEST_PART: Final = 4
+_SHORTEST_PART: Final = 5
+"""Letters of a word by which a thing may be meant that has a longer name."""
 
 
 NAME_LISTS: Final = frozenset(
@@ -159,7 +159,7 @@ def _parts(home: Home, language: Language, kinds: _Kinds) -> dict[str, set[str]]
     counts = Counter(word for own in words.values() for word in own)
     return {
         device: {
-            w for w in own - idle if counts[w] == 1 and len(w) > _SHORTEST_PART and w.isalpha()
+            w for w in own - idle if counts[w] == 1 and len(w) >= _SHORTEST_PART and w.isalpha()
         }
         for device, own in words.items()
     }
@@ -250,7 +250,8 @@ def _place_names(
             # "the bedroom" means all of them where they are Bedroom 1, 2 and 3.
             others.add(_TRAILING_NUMBER.sub("", plain))
             # "Emma's night light" is the one in Emma's room.
-            others |= {owned[1] for owned in (_OWNED.fullmatch(plain),) if owned}
+            owned = (pattern.fullmatch(plain) for pattern in language.owned)
+            others |= {match[1] for match in owned if match}
             for other in others:
                 if place not in loose[other]:
                     loose[other].append(place)

@@ -6,8 +6,6 @@ The files of a folder together hold, all of it in the plain spelling people use:
 `negation`     beginnings of sentences that forbid or deny, so nothing is to be done
 `denying`      the words that turn an order into its opposite, by themselves
 `asking`       beginnings of questions, with their accents; what begins so is never carried out
-`governing`    words of questions by which a verb further on may be a part of them ("did you close
-               the garage and lock the door"): after one nothing is taken for an order
 `articles`     words a name may be said with or without
 `plural`       pairs of regular expression and replacement that turn one number into the other
 `numbers`      `points`: words between a number and its decimals; `halves`: what adds one half;
@@ -26,6 +24,8 @@ The files of a folder together hold, all of it in the plain spelling people use:
 `fillers`      words in the answer to "which one?" that tell nothing ("the one")
 `yes`, `no`    whole answers to a question of ours
 `verbs`        words people begin commands with, for the recogniser's bias
+`owned`        regular expressions for places that are somebody's: the group is a name by itself
+               ("Emma's room" is also "Emma's")
 `floor_forms`  other ways to say a floor's name, with {name} in them
 `kind_forms`   other ways to say the name of a device that lacks a word for what it is, with {name}
                and {kind} in them
@@ -83,7 +83,6 @@ _KEYS = frozenset(
         "negation",
         "denying",
         "asking",
-        "governing",
         "articles",
         "plural",
         "numbers",
@@ -99,6 +98,7 @@ _KEYS = frozenset(
         "yes",
         "no",
         "verbs",
+        "owned",
         "floor_forms",
         "kind_forms",
         "positions",
@@ -158,7 +158,6 @@ class Language:
     denying: frozenset[str]
     asking: re.Pattern[str]
     """The beginning of a question, in lower case, with its accents."""
-    governing: frozenset[str]
     articles: frozenset[str]
     plural: tuple[tuple[re.Pattern[str], str], ...]
     numbers: NumberWords
@@ -176,6 +175,7 @@ class Language:
     yes: frozenset[str]
     no: frozenset[str]
     verbs: tuple[str, ...]
+    owned: tuple[re.Pattern[str], ...]
     floor_forms: tuple[str, ...]
     kind_forms: tuple[str, ...]
     positions: Mapping[str, str]
@@ -287,7 +287,6 @@ def read_language(code: str, folder: Traversable) -> Language:
         negation=re.compile(rf"(?:.*\s)?(?:{'|'.join(data['negation'])})(?:\s|$)"),
         denying=frozenset(data["denying"]),
         asking=re.compile(rf"(?:{'|'.join(data['asking'])})(?!\w)"),
-        governing=frozenset(map(squeeze, data["governing"])),
         articles=frozenset(data["articles"]),
         plural=tuple((re.compile(pattern), other) for pattern, other in data["plural"]),
         numbers=NumberWords(code, **data["numbers"]),
@@ -306,6 +305,7 @@ def read_language(code: str, folder: Traversable) -> Language:
         yes=frozenset(map(squeeze, data["yes"])),
         no=frozenset(map(squeeze, data["no"])),
         verbs=tuple(data["verbs"]),
+        owned=tuple(map(re.compile, data["owned"])),
         floor_forms=tuple(data["floor_forms"]),
         kind_forms=tuple(data["kind_forms"]),
         positions=data["positions"],
