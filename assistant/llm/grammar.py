@@ -20,6 +20,8 @@ from tokenizers import Tokenizer
 
 from assistant.errors import LlmError, QueryError
 
+LENIENT: Final = {"x-guidance": {"lenient": True}}
+"""In a schema: what no grammar can check is passed over."""
 _KEPT: Final = 16
 
 
@@ -40,8 +42,8 @@ class Matcher:
     def mask(self, logits: NDArray[np.float32]) -> None:
         """Set the logits (float32 [vocabulary]) of tokens that may not come next to -inf, in place.
 
-        In an accepting state the tokens that end the text are among those allowed. Raises LlmError
-        where the grammar has become too complex to follow.
+        In an accepting state the tokens that end the text are among those allowed. Raises
+        QueryError where the grammar has become too complex to follow.
         """
         if logits.shape != (self._vocabulary,):
             raise LlmError(
@@ -50,7 +52,7 @@ class Matcher:
         np.copyto(logits, -np.inf, where=~self.allowed())
 
     def allowed(self) -> NDArray[np.bool_]:
-        """Which tokens may come next: bool [vocabulary]. Raises LlmError as `mask` does."""
+        """Which tokens may come next: bool [vocabulary]. Raises QueryError as `mask` does."""
         if self._ended:
             return np.zeros(self._vocabulary, np.bool_)
         self._matcher.unsafe_compute_mask_ptr(self._bits.ctypes.data, self._bits.nbytes)
@@ -100,7 +102,7 @@ class Matcher:
 
     def _check(self) -> None:
         if self._matcher.is_error():
-            raise LlmError(f"the grammar can't be followed: {_first_line(self._matcher)}")
+            raise QueryError(f"the grammar can't be followed: {_first_line(self._matcher)}")
 
 
 class Grammar:
@@ -148,7 +150,8 @@ class Grammars:
     def compile(self, schema: Mapping[str, Any]) -> Grammar:
         """The grammar of compact JSON that fits `schema`; at once where it was compiled before.
 
-        Raises QueryError where the schema is malformed, or asks for what no grammar can check.
+        `oneOf` counts as `anyOf`. Raises QueryError where the schema is malformed, or asks for what
+        no grammar can check; not for the latter where it has `LENIENT`.
         """
         try:
             key = json.dumps(schema, separators=(",", ":"), ensure_ascii=False)
@@ -167,7 +170,7 @@ class Grammars:
     def _compiled(self, schema: str) -> LLMatcher:
         try:
             text = LLMatcher.grammar_from_json_schema(
-                schema, overrides={"whitespace_flexible": False}
+                schema, overrides={"whitespace_flexible": False, "coerce_one_of": True}
             )
         except ValueError as error:
             raise QueryError(f"no grammar can be made of the schema: {error}") from error

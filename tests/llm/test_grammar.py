@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from assistant.errors import LlmError
+from assistant.errors import LlmError, QueryError
 from assistant.llm.grammar import Grammars, Matcher
 from tests.llm.bytelevel import LLAMA3, LLAMA3_SPECIAL, tokenizer
 
@@ -245,6 +245,25 @@ def test_the_order_of_properties_tells_grammars_apart() -> None:
 
     assert follow(GRAMMARS.compile(made("a", "b")).start(), '{"a":1,"b":1}')
     assert follow(GRAMMARS.compile(made("b", "a")).start(), '{"b":1,"a":1}')
+
+
+def test_one_of_several_is_any_of_them() -> None:
+    """As of unions that a tag tells apart; that no other fits too can't be checked."""
+    lamp, oven = ({"properties": {"kind": {"const": k}}, "required": ["kind"]} for k in "lo")
+    matcher = GRAMMARS.compile({"oneOf": [lamp, oven]}).start()
+    assert follow(matcher, '{"kind":"o"')
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#"},
+        {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}},
+    ],
+)
+def test_a_schema_that_proves_too_much_is_the_askers_fault(schema: dict[str, Any]) -> None:
+    with pytest.raises(QueryError):
+        walk(GRAMMARS.compile(schema).start(), 0)
 
 
 @pytest.mark.parametrize(

@@ -225,6 +225,21 @@ RECURSIVE: Any = {
         # Said to be open, or of parts: what the other part knows is not invented.
         ({"type": "object", "properties": {}, "additionalProperties": True}, {"x": 1}, 1),
         ({"type": "object"}, {"x": 1}, 1),
+        # What no grammar can see to does not cost the tool.
+        (
+            {
+                "type": "object",
+                "properties": {
+                    "rooms": {
+                        "type": "array", "items": {"enum": ["a", "b"]}, "uniqueItems": True
+                    },
+                    "at": {"type": "string", "format": "hour of the day", "not": {"const": "x"}},
+                },
+                "required": ["rooms", "at"],
+            },
+            {"rooms": ["a", "b"], "at": "7"},
+            {"rooms": ["c"], "at": "7"},
+        ),
         (
             {
                 "allOf": [
