@@ -6,6 +6,8 @@ The files of a folder together hold, all of it in the plain spelling people use:
 `negation`     beginnings of sentences that forbid or deny, so nothing is to be done
 `denying`      the words that turn an order into its opposite, by themselves
 `asking`       beginnings of questions, with their accents; what begins so is never carried out
+`governing`    words of questions by which a verb further on may be a part of them ("did you close
+               the garage and lock the door"): after one nothing is taken for an order
 `articles`     words a name may be said with or without
 `plural`       pairs of regular expression and replacement that turn one number into the other
 `numbers`      `points`: words between a number and its decimals; `halves`: what adds one half;
@@ -83,6 +85,7 @@ _KEYS = frozenset(
         "negation",
         "denying",
         "asking",
+        "governing",
         "articles",
         "plural",
         "numbers",
@@ -158,6 +161,7 @@ class Language:
     denying: frozenset[str]
     asking: re.Pattern[str]
     """The beginning of a question, in lower case, with its accents."""
+    governing: frozenset[str]
     articles: frozenset[str]
     plural: tuple[tuple[re.Pattern[str], str], ...]
     numbers: NumberWords
@@ -287,6 +291,7 @@ def read_language(code: str, folder: Traversable) -> Language:
         negation=re.compile(rf"(?:.*\s)?(?:{'|'.join(data['negation'])})(?:\s|$)"),
         denying=frozenset(data["denying"]),
         asking=re.compile(rf"(?:{'|'.join(data['asking'])})(?!\w)"),
+        governing=frozenset(map(squeeze, data["governing"])),
         articles=frozenset(data["articles"]),
         plural=tuple((re.compile(pattern), other) for pattern, other in data["plural"]),
         numbers=NumberWords(code, **data["numbers"]),
