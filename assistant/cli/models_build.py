@@ -11,7 +11,7 @@ from rich.console import Console
 
 from assistant.cli.display import hanging
 from assistant.cli.options import log_to_terminal
-from assistant.errors import ModelError
+from assistant.errors import LlmError, ModelError
 from assistant.models.bars import bars
 
 if TYPE_CHECKING:
@@ -178,9 +178,11 @@ def _wanted(architecture: Architecture, wishes: Wishes) -> Quantisation:
 
     bits, block, sensitive, search = wishes
     default = suited(architecture)
-    bits = bits or default.bits
-    sensitive = sensitive or (bits if wishes[0] else default.head_bits)
-    return Quantisation(bits, block or default.block, sensitive, sensitive, sensitive, search)
+    if sensitive is None:
+        sensitive = default.head_bits if bits is None else bits
+    bits = default.bits if bits is None else bits
+    block = default.block if block is None else block
+    return Quantisation(bits, block, sensitive, sensitive, sensitive, search)
 
 
 def _there(target: Path, source: str, revision: str | None, wishes: Wishes) -> bool:
@@ -215,7 +217,8 @@ def _planned(checkpoint: Checkpoint, quantisation: Quantisation, target: Path) -
 
 
 def _tell_needs(console: Console, needs: Needs, planned: ModelDirectory) -> None:
-    from assistant.llm.memory import demand
+    from assistant.config import LlmSettings
+    from assistant.llm.memory import check, demand
 
     table = hanging(2, 10)
     if needs.download:
@@ -230,6 +233,10 @@ def _tell_needs(console: Console, needs: Needs, planned: ModelDirectory) -> None
     table.add_row("", "", f"{size_of(demand(planned, 0))} to run, and {kv}")
     download = ", and the download" if needs.download else ""
     table.add_row("", "time", f"about {_duration(needs.seconds)}{download}")
+    try:
+        check(planned, LlmSettings().context)
+    except LlmError as error:  # it may well be meant for another machine, or for a calmer hour
+        table.add_row("", "but", f"it can't run here now: {error}")
     console.print(table)
 
 

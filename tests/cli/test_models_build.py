@@ -111,8 +111,10 @@ def test_inspect_tells_what_it_is_and_whether_it_runs_here(
 def test_inspect_says_what_is_missing_here(
     quickly: Quickly, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    quickly("models", "build", str(tiny))
+    assert "can't run here" not in quickly("models", "build", str(tiny))[0]
     monkeypatch.setattr("assistant.llm.memory.available", lambda: 100_000_000)
+    told = quickly("models", "build", str(tiny), "--bits", "4")[0]
+    assert "it can't run here now: tiny-mimo needs 0.2 GB of memory" in told
     assert "end other programs" in quickly("models", "inspect", "tiny-mimo")[0]
     assert not json.loads(quickly("models", "inspect", "tiny-mimo", "--json")[0])["needs"]["fits"]
 
@@ -447,6 +449,9 @@ def test_what_is_deleted_meanwhile_makes_room(
         (["build", "pickled"], "pytorch_model.bin is pickled"),
         (["build", "Tiny-MiMo", "--revision", "v1"], "has no revisions"),
         (["build", "Tiny-MiMo", "--bits", "5"], "5 bits can't be run"),
+        (["build", "Tiny-MiMo", "--bits", "0"], "0 bits can't be run"),
+        (["build", "Tiny-MiMo", "--sensitive-bits", "0"], "0 bits can't be run"),
+        (["build", "Tiny-MiMo", "--block", "0"], "0 weights can't be run"),
         (["build", "Tiny-MiMo", "--block", "48"], "48 weights can't be run"),
         (["build", "Tiny-MiMo", "--name", "My Model"], "'My Model' can't be a model's name"),
         (["build", "Tiny-MiMo", "--name", "../x"], "can't be a model's name"),
