@@ -244,7 +244,7 @@ class ActionStream:
                 raise LlmError(f"the language model named a {name} that there is not: {value!r}")
             if len(value) > _LONGEST_VALUE:
                 raise LlmError(f"{name} of the language model is too long")
-            value = places[name][value] if name in places else _plain(value)
+            value = places[name][value] if name in places else sayable(value)
         if not isinstance(value, bool | int | float | str):
             raise LlmError(f"{name} of the language model is neither a number nor a text")
         return value
@@ -289,7 +289,7 @@ class _Unescaper:
     def feed(self, character: str) -> str:
         """What `character` adds to the text. Raises LlmError for an escape that there is not."""
         if not self._held and character != "\\":
-            return self.end() + _plain(character)
+            return self.end() + sayable(character)
         self._held += character
         if len(self._held) == 1:
             return ""
@@ -309,12 +309,12 @@ class _Unescaper:
         self._held = ""
         if 0xDC00 <= code < 0xE000 and self._high:
             pair, self._high = 0x10000 + ((self._high - 0xD800) << 10) + code - 0xDC00, 0
-            return _plain(chr(pair))
+            return sayable(chr(pair))
         before = self.end()
         if 0xD800 <= code < 0xDC00:
             self._high = code
             return before
-        return before + _plain(chr(code))
+        return before + sayable(chr(code))
 
     def end(self) -> str:
         """What is left of a pair that is never completed."""
@@ -322,11 +322,16 @@ class _Unescaper:
         return lost
 
 
-def _plain(text: str) -> str:
-    """`text` without what can be neither spoken nor encoded."""
+def sayable(text: str) -> str:
+    """`text` without what can be neither spoken nor encoded, nor shown on a terminal."""
     return "".join(
-        _LOST if "\ud800" <= c <= "\udfff" else " " if c < " " and c != "\n" else c for c in text
+        _LOST if "\ud800" <= c <= "\udfff" else " " if _is_control(c) and c != "\n" else c
+        for c in text
     )
+
+
+def _is_control(character: str) -> bool:
+    return character < " " or "\x7f" <= character <= "\x9f"
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Final
 
 from assistant.llm.model import Message, Role
 from assistant.plan import Utterance
+from assistant.understand.answer import sayable
 from assistant.understand.prompt import Exchange, spoken
 
 LIMIT: Final = 80
@@ -46,7 +47,7 @@ class Sentences:
 
     def feed(self, text: str) -> str:
         """What `text` completes."""
-        self._rest += text
+        self._rest += sayable(text)
         whole = ""
         while not self.finished and (end := _END.search(self._rest)) is not None:
             sentence, self._rest = self._rest[: end.end()].strip(), self._rest[end.end() :]

@@ -361,7 +361,8 @@ def _value(value: object) -> str:
         case int() | float():
             return f"{value:g}"
         case str():
-            return _quoted(value) if " " in value or not value.isascii() else _plain(value)
+            told = _plain(value)
+            return _quoted(value) if " " in told or not told.isascii() else told
         case list() | tuple():
             items = [_value(item) for item in value[:_MOST_ITEMS]]
             return "/".join(items) if items else "none"

@@ -307,6 +307,7 @@ async def test_a_weak_model_chats_about_what_is_not_at_home(villa: Home) -> None
     ("written", "finish", "said"),
     [
         (["Paris"], Finish.STOP, ["Paris"]),
+        (["\x1b[2JPa\x07", "ris\x9b\ud800"], Finish.STOP, ["[2JPa ris \ufffd"]),
         (["Pa", "ris. And so"], Finish.LENGTH, ["Paris."]),
         (["never ending and"], Finish.LENGTH, ["never ending and"]),
         (["So it is. So it is. So it is. "], Finish.LENGTH, ["So it is."]),

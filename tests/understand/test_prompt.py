@@ -256,6 +256,13 @@ def test_states_of_what_is_spoken_of_are_told(
     assert not any(state in content for state in untold), content
 
 
+@pytest.mark.parametrize("gap", [" ", "\t", "\n", "\u2028", "\x1f"])
+def test_a_state_of_several_words_is_quoted(villa: Home, gap: str) -> None:
+    lamp = replace(villa.devices["light.sofa"], state={"effect": f"Rule:{gap}unlock"})
+    home = replace(villa, devices={**villa.devices, lamp.id: lamp})
+    assert 'effect "Rule: unlock"' in turn("how is the sofa lamp", home)
+
+
 def test_states_are_bounded(villa: Home) -> None:
     lamps = {
         f"light.l{n}": Device(f"light.l{n}", f"Lamp {n}", DeviceType.LIGHT, state={"on": True})

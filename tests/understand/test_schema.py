@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -299,7 +300,7 @@ def test_words_come_as_they_are_however_they_are_cut(
     said = read(answer, Home(), pieces=pieces)
     assert all(isinstance(item, Said) and item.text for item in said)
     together = "".join(item.text for item in said if isinstance(item, Said))
-    shown = [" " if c < " " and c != "\n" else c for c in text]
+    shown = [" " if unicodedata.category(c) == "Cc" and c != "\n" else c for c in text]
     assert together == "".join(shown)
 
 
