@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -36,6 +36,8 @@ def in_hindsight(
     match plan.intent:
         case "undo":
             return _undone(conversation.lately(now, speaker), home)
+        case "only":
+            return _only(last, plan.devices, home)
         case "cancel":
             if last is not None and last.deed is not None:
                 return _undone(conversation.lately(now, speaker), home)
@@ -97,6 +99,15 @@ def _undone(lately: Iterable[Said], home: Home) -> Plan:
         skill=SKILL,
         besides=Speech(f"{SKILL}.but_not") if lost else None,
     )
+
+
+def _only(last: Said | None, meant: Sequence[str], home: Home) -> Plan:
+    """The plan that brings back how all was that `last` was done to, but for what is `meant`."""
+    if last is None or last.deed is None:
+        return _says("nothing_to_undo", PlanKind.REFUSE)
+    spared = set(meant)
+    others = tuple(a for a in last.deed.actions if a.devices and not spared & set(a.devices))
+    return _undone([replace(last, deed=replace(last.deed, actions=others))], home)
 
 
 def undoing(deed: Deed, home: Home) -> tuple[tuple[Action, ...], tuple[str, ...]]:

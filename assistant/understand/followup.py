@@ -16,7 +16,7 @@ from typing import Final, Literal
 from assistant.plan import SETTLED, Plan, PlanKind, Speech
 from assistant.understand.asked import Asked, Read
 from assistant.understand.caution import asked_first, may_open
-from assistant.understand.conversation import kind_words
+from assistant.understand.conversation import kind_words, named
 from assistant.understand.degrees import by_degrees, does
 from assistant.understand.ellipsis import ones_in, substitutions
 from assistant.understand.explain import Considered
@@ -27,7 +27,7 @@ from assistant.understand.names import Names
 from assistant.understand.normal import fold, squeeze
 from assistant.understand.pointing import parted, pointing_back, things_meant
 from assistant.understand.takeback import SCHEDULING, instead, without_take_back
-from assistant.understand.target import is_kin
+from assistant.understand.target import is_kin, spoken_names
 
 _LONGEST: Final = 14
 """Words of an utterance beyond which it says all it means."""
@@ -60,7 +60,9 @@ def go_on(
         return None  # it is too late: the same but for something is not to be done once more
     if len(text.split()) > _LONGEST or (forbids and squeeze(said) not in language.dialogue.less):
         return None
-    plan = pointing_back(asked, (text, said) if mark else (text,), read, alone=alone)
+    plan = _only(asked, text, read)
+    if plan is None:
+        plan = pointing_back(asked, (text, said) if mark else (text,), read, alone=alone)
     if plan is None and context.plan is not None:
         sentence, old = parted(context.text, language), without_take_back(context.plan)
         plan = _Fragment(asked, sentence, old, names, read, absent, said, mark).plan()
@@ -69,6 +71,44 @@ def go_on(
     plan = replace(_cautious(plan, asked), score=min(plan.score, SURE_IN_PART))
     asked.note(Considered("follow-up", plan.sentence or text, plan))
     return plan
+
+
+def _only(asked: Asked, text: str, read: Read) -> Plan | None:
+    """ "No, only the floor lamp", after what was done to several: the others as they were.
+
+    How they were tells whoever has the deed itself.
+    """
+    old, home, words = asked.context.plan, asked.home, asked.language.dialogue
+    if old is None or old.kind is not PlanKind.ACT:
+        return None
+    folded = fold(text)
+    start, end = 0, len(folded.rstrip())
+    while (match := words.replacing.match(folded, start, end)) is not None:
+        start = match.end()
+    if (match := asked.language.closing.search(folded, start + 1, end)) is not None:
+        end = match.start()
+    if (match := words.solely.match(folded, start, end)) is not None:
+        start = match.end()
+    elif (match := words.solely_last.search(folded, start, end)) is not None:
+        end = match.start()
+    else:
+        return None
+    said = squeeze(folded[start:end])
+    done_to = dict.fromkeys(i for a in old.actions for i in a.devices if i in home.devices)
+    choices = [home.devices[i] for i in done_to]
+    bare = " ".join(word for word in said.split() if word not in asked.language.articles)
+    called = [device for device in choices if bare in spoken_names(device)]
+    chosen = {device.id for device in called or named(said, choices, home, asked.language)}
+    whole = read(said)
+    if whole is not None and (
+        does(whole) != does(old) or {i for a in whole.actions for i in a.devices} != chosen
+    ):
+        return None
+    if not chosen or len(chosen) == len(done_to):
+        return None
+    speech = Speech("dialogue.nothing_to_undo")
+    ids = tuple(i for i in done_to if i in chosen)
+    return Plan(PlanKind.NOTHING, intent="only", skill="dialogue", devices=ids, speech=speech)
 
 
 # ------------------------------------------------------------------- fragments

@@ -34,6 +34,7 @@ _KEYS: Final = frozenset(
         "listing",
         "placing",
         "only",
+        "solely",
         "several",
         "together",
         "together_form",
@@ -84,6 +85,10 @@ class DialogueWords:
     """What a place is begun with."""
     only: frozenset[str]
     """Words before what leaves out what it is about ("only half way")."""
+    solely: re.Pattern[str]
+    """What begins that of several things only some were meant ("only the floor lamp")."""
+    solely_last: re.Pattern[str]
+    """The same at the end ("the floor lamp only")."""
     several: re.Pattern[str]
     """Pronouns for several things."""
     together: re.Pattern[str]
@@ -126,6 +131,8 @@ def dialogue_words(data: Mapping[str, Any]) -> DialogueWords:
         listing=_opening(data["listing"]),
         placing=_opening(data["placing"]),
         only=_phrases(data["only"]),
+        solely=_opening(data["solely"]),
+        solely_last=_ending(data["solely"]),
         several=_within(data["several"]),
         together=_within(data["together"]),
         together_form=data["together_form"],
