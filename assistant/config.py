@@ -291,7 +291,8 @@ class LlmSettings(Section):
     built model, the folder of one ("./my-model"), or none."""
     context: Annotated[int, Field(ge=512, le=131_072)] = 4096
     """Tokens that rules, home, dialogue and answer may take together; each takes 0.3 MB with
-    MiMo-7B."""
+    MiMo-7B. Of a home too big for them (from some 100 devices) the model is told in part, and of
+    the rest what is spoken of."""
     threads: Annotated[int, Field(ge=1, le=64)] | None = None
     """Threads that compute; unset: one for each core, at most 4."""
     providers: Annotated[tuple[str, ...], Field(min_length=1)] = ("CPU",)
