@@ -27,7 +27,9 @@ from assistant.errors import LlmError, ModelError
 from assistant.llm.model import Message, Role
 from assistant.llm.text import THINK, THINK_END
 
-THOUGHT_END: Final = f"\n{THINK_END}\n\n"
+AFTER_THOUGHT: Final = "\n\n"
+"""Parts a thought that has ended from the answer."""
+THOUGHT_END: Final = f"\n{THINK_END}{AFTER_THOUGHT}"
 """Ends a thought that is to go on no longer; the answer follows."""
 NO_THOUGHT: Final = f"{THINK}\n{THOUGHT_END}"
 """A thought without content: after it the model answers at once."""

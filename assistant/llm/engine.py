@@ -30,7 +30,7 @@ from tokenizers import Tokenizer
 
 from assistant.errors import LlmError
 from assistant.llm import memory
-from assistant.llm.chat import THOUGHT_END, encode, static_prefix
+from assistant.llm.chat import AFTER_THOUGHT, THOUGHT_END, encode, static_prefix
 from assistant.llm.decoder import Cancelled, Decoder, Floats, Runtime
 from assistant.llm.directory import TEMPLATE, ModelDirectory, read_directory
 from assistant.llm.drafting import Acceptance, Costs, Drafting
@@ -420,7 +420,7 @@ class Engine:
             if step is None:
                 yield None
             elif thought.feed(step.tokens):
-                return thought.tokens
+                return thought.tokens + _encoded(model.tokenizer, AFTER_THOUGHT)
         return thought.tokens + end
 
     def _steps(

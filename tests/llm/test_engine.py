@@ -404,6 +404,24 @@ async def test_an_answer_given_up_twice_is_given_up(engine: Engine) -> None:
     assert _passes(engine) < 20
 
 
+async def test_between_a_thought_and_its_answer_is_an_empty_line(engine: Engine) -> None:
+    """Also after a thought that ended by itself: so it was in training, whatever the grammar."""
+    await engine.load()
+    assert engine._loaded is not None
+    tokenizer = engine._loaded.tokenizer
+    by_itself = []
+    for seed in (1, 13, 40):
+        chance = Sampling(temperature=1.0, seed=seed)
+        await _text(engine, WEATHER, limit=20, thinking=150, sampling=chance, schema=_LAMP)
+        text = tokenizer.decode(_sequence(engine), skip_special_tokens=False)
+        _, _, thought = text.rpartition("<think>")
+        thought, end, answer = thought.partition("</think>")
+        assert end
+        assert answer.startswith('\n\n{"lamp"')
+        by_itself.append(not thought.endswith("\n"))
+    assert set(by_itself) == {False, True}
+
+
 @pytest.mark.parametrize(("limit", "least"), [(20, 20), (4096, 80)])
 async def test_a_thought_leaves_room_for_the_answer(
     tiny: ModelDirectory, limit: int, least: int
