@@ -25,14 +25,14 @@ from typing import TYPE_CHECKING, Any, Final
 from assistant.errors import ModelError
 from assistant.models.download import download
 from assistant.models.fetch import Progress
-from assistant.models.shards import CONFIG, SINGLE, SMALL_FILES
+from assistant.models.shards import CONFIG, INDEX, SINGLE, SMALL_FILES
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import ModelInfo, RepoSibling
 
 NEEDED: Final = (CONFIG, "tokenizer.json")
 
-_SHARD = re.compile(r"model(-\d{1,6}-of-\d{1,6})?\.safetensors")
+_SHARD = re.compile(r"\w[\w.-]*\.safetensors")
 _PICKLED = re.compile(r".+\.(bin|pt|pth|ckpt|pkl|pickle)")
 _ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _MAX_TEXT = 64 << 20
@@ -345,10 +345,13 @@ def _described(info: ModelInfo, endpoint: str) -> Repository:
     if not info.sha or info.siblings is None:
         raise ModelError(f"{endpoint} does not tell the commit of {info.id}; check HF_ENDPOINT")
     names = [sibling.rfilename for sibling in info.siblings]
-    shards = [s for s in info.siblings if _SHARD.fullmatch(s.rfilename)]
-    numbered = [s for s in shards if s.rfilename != SINGLE]
+    # The index may name them in any way: an MTP layer, for one, sometimes has a file of its own.
+    indexed = [s for s in info.siblings if _SHARD.fullmatch(s.rfilename) and s.rfilename != SINGLE]
+    single = [s for s in info.siblings if s.rfilename == SINGLE]
+    shards = (indexed if INDEX in names else []) or single
     if not shards:
-        raise ModelError(f"{info.id} {_without_shards(names)}")
+        without = f"has no {INDEX}" if indexed else _without_shards(names)
+        raise ModelError(f"{info.id} {without}")
     if missing := [name for name in NEEDED if name not in names]:
         raise ModelError(f"{info.id} has no {' and no '.join(missing)}; it can't be built from")
     texts = [s for s in info.siblings if s.rfilename in SMALL_FILES]
@@ -357,7 +360,7 @@ def _described(info: ModelInfo, endpoint: str) -> Repository:
         commit=info.sha,
         licence=_licence(info),
         endpoint=endpoint,
-        shards=tuple(_file(info, s) for s in (numbered or shards)),
+        shards=tuple(_file(info, s) for s in shards),
         texts=tuple(_file(info, s, _MAX_TEXT) for s in texts),
     )
 

@@ -226,6 +226,8 @@ def test_a_file_that_may_not_be_had_names_the_token(hub: Hub, tmp_path: Path) ->
         (["config.json", "x.pt"], "refused"),
         (["model-Q4.gguf"], "build FILE.gguf"),
         (["README.md"], "holds no weights"),
+        ([SHARD, OTHER, "config.json"], "has no model.safetensors.index.json"),
+        (["sub/model.safetensors"], "holds no weights"),
         (["model.safetensors", "config.json"], "no tokenizer.json"),
         (["model.safetensors"], "no config.json and no tokenizer.json"),
     ],
@@ -257,6 +259,12 @@ def test_the_licence_is_the_model_card_s(
 def test_a_single_file_beside_numbered_ones_is_left_alone(hub: Hub) -> None:
     hub.files["model.safetensors"] = b"twice the same" * 20
     assert [file.name for file in look_up(hub).shards] == [SHARD, OTHER]
+
+
+def test_shards_may_have_any_names(hub: Hub) -> None:
+    hub.files["model_mtp.safetensors"] = b"the MTP layer" * 20
+    names = [file.name for file in look_up(hub).shards]
+    assert names == [SHARD, OTHER, "model_mtp.safetensors"]
 
 
 def test_a_token_goes_to_the_hub_alone_and_only_if_there_is_one(
