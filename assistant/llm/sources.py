@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -230,7 +231,7 @@ def _name_of(source: str) -> str:
     for model in CATALOGUE:
         if isinstance(model.origin, HubOrigin) and model.origin.repository == source:
             return model.name
-    path = Path(source).expanduser().absolute()
+    path = Path(os.path.normpath(Path(source).expanduser().absolute()))
     last = path.name.lower().removesuffix(".gguf")
     if path.parent.name == "snapshots":  # huggingface_hub's cache: models--OWNER--NAME
         last = path.parent.parent.name.lower().rpartition("--")[2]

@@ -403,6 +403,11 @@ def test_the_cache_of_other_programs_is_a_folder_like_any(
     assert read_directory(models / "tiny-mimo").source == str(cached)
 
 
+def test_a_roundabout_path_has_a_name_too(quickly: Quickly, tiny: Path) -> None:
+    (tiny / "within").mkdir()
+    assert "tiny-mimo: built in" in quickly("models", "build", "./Tiny-MiMo/within/..")[0]
+
+
 @pytest.mark.parametrize("shards", [1, 3])
 def test_the_shards_of_a_folder_go_where_that_is_asked_for(
     quickly: Quickly, tmp_path: Path, models: Path, shards: int, monkeypatch: pytest.MonkeyPatch
