@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assistant.llm.directory import ModelDirectory
+from assistant.llm.export.sources import source_shapes
 from assistant.llm.layout import Stored, layout
 
 
@@ -25,10 +26,8 @@ def _parts(directory: ModelDirectory, tensor: Stored) -> list[NDArray[np.float32
 
 
 def _rows(directory: ModelDirectory, tensor: Stored) -> list[int]:
-    if len(tensor.sources) == 1:
-        return [tensor.rows]
-    a = directory.architecture
-    return [n * a.head_size for n in (a.heads, a.kv_heads, a.kv_heads)][: len(tensor.sources)]
+    shapes = source_shapes(tensor, directory.architecture)
+    return [shapes[source][0] for source in tensor.sources]
 
 
 def _floats(directory: ModelDirectory, tensor: Stored) -> NDArray[np.float32]:
