@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from assistant.home.action import Action, Outcome
 from assistant.home.executor import Executor
 from assistant.home.model import Home
 from assistant.home.vocabulary import VOCABULARY
 from assistant.plan import Plan, PlanKind, Speech
+from assistant.understand.planner import step
 from assistant.understand.policy import Policy
 
 _REPLIES: Final = {
@@ -166,13 +167,6 @@ class Deeds:
         if before:
             await asyncio.wait(before)
         return await self._executor.execute((action,), on_outcome=self._on_outcome)
-
-
-def step(action: Action, home: Home) -> dict[str, Any]:
-    """`action` for the words of a question: as the planner puts it too."""
-    names = [home.devices[i].name for i in action.devices]
-    values = [str(value) for value in action.params.values()]
-    return {"action": action.name, "names": names, "values": values}
 
 
 def told_of(actions: Iterable[Action]) -> Plan:

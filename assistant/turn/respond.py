@@ -17,7 +17,7 @@ from assistant.home.executor import Executor
 from assistant.home.model import Home
 from assistant.home.registry import Registry
 from assistant.plan import Context, Plan, PlanKind, Speech, Utterance
-from assistant.turn.deeds import Deeds, step, told_of
+from assistant.turn.deeds import Deeds, told_of
 from assistant.turn.events import Carried, Planned, Replied, StageDone
 from assistant.turn.hindsight import in_hindsight
 from assistant.turn.remembering import Remembering
@@ -39,6 +39,7 @@ from assistant.understand.planner import (
     Planner,
     Saying,
     planned,
+    step,
 )
 from assistant.understand.policy import Policy
 from assistant.understand.prompt import Exchange

@@ -628,22 +628,32 @@ def planned(events: Iterable[PlanEvent]) -> Plan:
     return last or Plan(PlanKind.UNKNOWN, _PLANNED, "core", speech=Speech("core.model_failed"))
 
 
+def step(action: Action, home: Home) -> dict[str, Any]:
+    """`action` for the words of a question: nothing in it is an id."""
+    values: list[str] = []
+    for key, value in action.params.items():
+        if key == "area":
+            area = home.area(str(value))
+            # Where a timer begins needs no saying.
+            told = area.name if area is not None and action.name not in STARTED_HERE else ""
+        elif key == "timer":
+            told = next((t.name for t in home.timers if t.id == value and t.name), "")
+        else:
+            told = str(value) if key != "seconds" else ""
+        values += [told] if told else []
+    names = [home.devices[i].name for i in action.devices]
+    seconds = action.params.get("seconds")
+    return {"action": action.name, "names": names, "values": values, "seconds": seconds}
+
+
 def _confirmation(actions: Sequence[Action], home: Home) -> Plan:
     """The question whether to do all of `actions`."""
-    steps = [
-        {
-            "action": action.name,
-            "names": [home.devices[i].name for i in action.devices],
-            "values": [str(value) for value in action.params.values()],
-        }
-        for action in actions
-    ]
     return Plan(
         PlanKind.ASK,
         _PLANNED,
         "core",
         tuple(actions),
-        speech=Speech("core.confirm_steps", {"steps": steps}),
+        speech=Speech("core.confirm_steps", {"steps": [step(a, home) for a in actions]}),
         devices=tuple(dict.fromkeys(i for action in actions for i in action.devices)),
         confirm=True,
     )

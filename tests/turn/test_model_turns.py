@@ -261,6 +261,23 @@ async def test_all_that_waits_for_a_yes_is_one_question() -> None:
     assert talk.state("light.leo") is True
 
 
+@pytest.mark.parametrize(
+    ("action", "asked"),
+    [
+        (does("delay", seconds=900, command="turn off the heating"),
+         "Shall I do something later: turn off the heating, 15 minutes?"),
+        (does("start_timer", seconds=300), "Shall I start a timer: 5 minutes?"),
+        (does("vacuum_clean_area", "vacuum.dusty", area="leo"), "Leo's Room?"),
+    ],
+)  # fmt: skip
+async def test_what_is_asked_about_is_told_without_ids_and_seconds(action: str, asked: str) -> None:
+    action = action.replace('"to": [], ', "")
+    talk = Talk(Model(doing(action), weak=True, sure=-2.0))
+    response = await talk.say("vacuum the timer for the heating later and dusty too")
+    assert response.asks
+    assert response.reply.endswith(asked)
+
+
 async def test_a_question_back_keeps_listening() -> None:
     talk = Talk(Model(['{"ask":"Which ', 'lamp?"}'], saying("Fine.")))
     asked = await talk.say("I long for a lamp somewhere")
