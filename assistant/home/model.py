@@ -5,7 +5,7 @@ The JSON form (`home.json`) has the same fields; see `assistant.home.file`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -152,6 +152,10 @@ class Home:
     def area(self, area_id: str | None) -> Area | None:
         """The area with this id, if there is one."""
         return next((a for a in self.areas if a.id == area_id), None)
+
+    def areas_on(self, floors: Collection[str]) -> frozenset[str]:
+        """Ids of the areas on any of `floors`, which are ids."""
+        return frozenset(a.id for a in self.areas if a.floor in floors)
 
     def floor(self, floor_id: str | None) -> Floor | None:
         """The floor with this id, if there is one."""

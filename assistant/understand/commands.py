@@ -183,7 +183,7 @@ class _Taking:
             return []
         for length in range(1, len(parts) + 1):
             for first in self._first(parts[:length], recent, before):
-                devices = _devices(first[-1].plan) or first[-1].plan.devices or recent
+                devices = first[-1].plan.commanded or first[-1].plan.devices or recent
                 rest = self.commands(parts[length:], devices, first[-1])
                 if rest is not None:
                     return [*first, *rest]
@@ -292,7 +292,7 @@ def _with_noun(sentence: str, part: str, language: Language) -> Iterator[str]:
 
 def _differ(one: Plan, other: Plan) -> bool:
     """Whether two plans put things on different lists."""
-    mine, yours = _devices(one), _devices(other)
+    mine, yours = one.commanded, other.commanded
     listing = all(action.name == "list_add" for action in (*one.actions, *other.actions))
     return listing and bool(mine and yours) and not set(mine) & set(yours)
 
@@ -302,7 +302,3 @@ def _does(plan: Plan) -> frozenset[object]:
     opens, and a lamp lights up.
     """
     return frozenset([tuple(action.name for action in plan.actions), plan.intent])
-
-
-def _devices(plan: Plan) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(device for action in plan.actions for device in action.devices))

@@ -309,7 +309,7 @@ class _Fragment:
         name = " ".join(words)
         areas = set(ids["area"].get(name, ()))
         floors = ids["floor"].get(name, ())
-        areas |= {area.id for area in home.areas if area.floor in floors}
+        areas |= home.areas_on(floors)
         if not areas:
             return None
         called = [floor.name for floor in home.floors if floor.id in floors]

@@ -115,7 +115,7 @@ def _is_fixed(
     """Whether the words alone tell where the devices are: by their names, or their place's."""
     names = {span.value for span in spans if span.kind == "name"}
     areas = {span.value for span in spans if span.kind == "area"}
-    areas |= {area.id for area in home.areas if area.floor in floors}
+    areas |= home.areas_on(floors)
     ids = {device for step in steps for device in step.action.devices}
     return all(i in names or home.devices[i].area in areas for i in ids)
 

@@ -60,8 +60,7 @@ def place_of(request: Request) -> frozenset[str] | None:
     if "area" in slots:
         areas = frozenset(request.names["area"].get(slots["area"], ()))
     if "floor" in slots:
-        floors = request.names["floor"].get(slots["floor"], ())
-        on_floor = frozenset(a.id for a in home.areas if a.floor in floors)
+        on_floor = home.areas_on(request.names["floor"].get(slots["floor"], ()))
         areas = on_floor if areas is None else areas & on_floor
     if areas is None and slots.get("here") and request.utterance.area:
         areas = frozenset({request.utterance.area})
@@ -191,8 +190,7 @@ def _excepted(request: Request, which: str, candidates: Sequence[Device]) -> Seq
         areas = names["area"].get(told["area"], ())
         found = [d for d in found if d.area in areas]
     if "floor" in told:
-        floors = names["floor"].get(told["floor"], ())
-        on_floor = {a.id for a in home.areas if a.floor in floors}
+        on_floor = home.areas_on(names["floor"].get(told["floor"], ()))
         found = [d for d in found if d.area in on_floor]
     if "name" in told:
         ids = names["name"].get(told["name"], ())
@@ -225,11 +223,7 @@ def _other(request: Request, candidates: Sequence[Device]) -> Found:
 
 
 def _named(request: Request, candidates: Sequence[Device], areas: frozenset[str] | None) -> Found:
-    name = request.slots["name"]
-    ids = request.names["name"].get(name, ())
-    named = [d for d in candidates if d.id in ids]
-    exact = [d for d in named if name in spoken_names(d)]
-    named = exact or named
+    name, named = request.slots["name"], called(request, candidates)
     if not named:
         return Found(problem=UNKNOWN)
     if areas is not None:
@@ -248,6 +242,14 @@ def _named(request: Request, candidates: Sequence[Device], areas: frozenset[str]
     if len(named) > 1 and not all_of_them:
         return Found(tuple(named), ask_which(named, request.home))
     return Found(tuple(named))
+
+
+def called(request: Request, candidates: Iterable[Device]) -> list[Device]:
+    """Those of `candidates` that the sentence names: by their own names, else by another form."""
+    name = request.slots["name"]
+    ids = request.names["name"].get(name, ())
+    named = [d for d in candidates if d.id in ids]
+    return [d for d in named if name in spoken_names(d)] or named
 
 
 def _choose(

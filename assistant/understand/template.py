@@ -316,7 +316,7 @@ def _commands(plan: Plan | None) -> TypeGuard[Plan]:
 
 
 def _touched(plan: Plan | None) -> frozenset[str]:
-    return frozenset(i for action in plan.actions for i in action.devices) if plan else frozenset()
+    return frozenset(plan.commanded if plan else ())
 
 
 def _refuses(plan: Plan | None) -> bool:

@@ -12,6 +12,7 @@ from assistant.skill import Request
 from assistant.understand.normal import squeeze
 from assistant.understand.target import (
     UNKNOWN,
+    called,
     of_kind,
     parse_kind,
     place_name,
@@ -467,9 +468,7 @@ def who_is(request: Request) -> Plan:
 
 def is_weather(request: Request) -> Plan:
     """ "Is it raining?"."""
-    stations = [d for d in request.home.exposed() if d.type is DeviceType.WEATHER]
-    if "name" in request.slots:
-        stations = [d for d in stations if d in _meant(request)]
+    stations = _stations(request)
     if not stations:
         return refuse("no_weather")
     station = stations[0]
@@ -484,9 +483,7 @@ def is_weather(request: Request) -> Plan:
 
 def weather(request: Request) -> Plan:
     """ "What's the weather like?"."""
-    stations = [d for d in request.home.exposed() if d.type is DeviceType.WEATHER]
-    if "name" in request.slots:
-        stations = [d for d in stations if d in _meant(request)]
+    stations = _stations(request)
     if not stations:
         return refuse("no_weather")
     station = stations[0]
@@ -501,16 +498,17 @@ def weather(request: Request) -> Plan:
     return _plan("get_weather", [station], Speech("weather", values))
 
 
+def _stations(request: Request) -> list[Device]:
+    meant = _meant(request) if "name" in request.slots else request.home.exposed()
+    return [d for d in meant if d.type is DeviceType.WEATHER]
+
+
 def _meant(request: Request) -> list[Device]:
     """The devices a question is about: by name, or by kind and place; the unfit too."""
     devices = request.home.exposed()
     areas = place_of(request)
     if "name" in request.slots:
-        name = request.slots["name"]
-        ids = request.names["name"].get(name, ())
-        named = [d for d in devices if d.id in ids]
-        exact = [d for d in named if name in spoken_names(d)]
-        named = exact or named
+        named = called(request, devices)
         if "kind" in request.slots:
             named = of_kind(named, parse_kind(request.slots["kind"])[0])
         if areas is None:
