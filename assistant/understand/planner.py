@@ -34,6 +34,7 @@ from assistant.understand.answer import ActionStream, AnswerError, Asked, Said
 from assistant.understand.chat import LIMIT, Sentences, chat_messages
 from assistant.understand.grounding import Mentions
 from assistant.understand.handles import Handles, handles_of, timers_of
+from assistant.understand.judge import Judge
 from assistant.understand.language import load_language
 from assistant.understand.mood import Mood, mood
 from assistant.understand.normal import squeeze
@@ -240,7 +241,13 @@ class Planner:
         stream = ActionStream(
             home, self._vocabulary, asked.handles, actions=orders, never=self._settings.never
         )
-        judge = _Judge(weak, self._settings, asked.mentions, home, self._vocabulary)
+        judge = Judge(
+            asked.mentions,
+            home,
+            self._vocabulary,
+            ask_above=self._settings.ask_above,
+            sure=self._settings.confidence if weak else None,
+        )
         unsure: list[Action] = []
         planned_so_far: list[Action] = []
         logprob, chosen, came, of_use, finish = 0.0, 0, False, False, None
@@ -536,66 +543,6 @@ class _Asked:
     mood: Mood
     recent: bool
     """Something was spoken of just before, which "it" may mean."""
-
-
-class _Judge:
-    """Whether an action is carried out unasked. One for each utterance: it counts devices."""
-
-    def __init__(
-        self,
-        weak: bool,
-        settings: PlannerSettings,
-        mentions: Mentions,
-        home: Home,
-        vocabulary: Vocabulary,
-    ) -> None:
-        self._weak = weak
-        self._settings = settings
-        self._mentions = mentions
-        self._home = home
-        self._vocabulary = vocabulary
-        self._commanded: set[str] = set()
-
-    def lets(self, action: Action, confidence: float | None) -> bool:
-        """Whether `action` may go now; it counts as gone then."""
-        if not all(self._mentions.grounded(self._home.devices[i]) for i in action.devices):
-            return False
-        if not self._is_said(action, _SAID_BY_USER if self._weak else _TAKES_EFFECT):
-            return False
-        if self._weak and not self._is_sure(action, confidence):
-            return False
-        commanded = self._commanded | set(action.devices)
-        if len(commanded) > self._settings.ask_above:
-            return False
-        self._commanded = commanded
-        return True
-
-    def worth_asking(self, action: Action) -> Action | None:
-        """The part of `action` to ask about: of a weak model's guess only what was spoken of."""
-        if not self._weak or not action.devices:
-            return action
-        meant = [i for i in action.devices if self._mentions.grounded(self._home.devices[i])]
-        return replace(action, devices=tuple(meant)) if meant else None
-
-    def _is_sure(self, action: Action, confidence: float | None) -> bool:
-        if confidence is None or confidence < self._settings.confidence:
-            return False
-        if not action.devices:
-            spec = self._vocabulary.spec(action.name)
-            about = f"{spec.name.replace('_', ' ')} {spec.description}"
-            return self._mentions.has_any(about)
-        return True
-
-    def _is_said(self, action: Action, names: Collection[str]) -> bool:
-        """Whether something of the words in these parameters was spoken: else they are made up."""
-        return all(
-            self._mentions.has_any(str(action.params[k])) for k in action.params if k in names
-        )
-
-
-_SAID_BY_USER: Final = frozenset({"item", "query", "message", "command", "name"})
-_TAKES_EFFECT: Final = frozenset({"message", "command"})
-"""What is understood as a command later on, and what all rooms hear."""
 
 
 def planned(events: Iterable[PlanEvent]) -> Plan:
