@@ -90,7 +90,11 @@ def read_directory(folder: Path) -> ModelDirectory:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelError(f"{folder} holds no model: there is no {MANIFEST}") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise ModelError(
+            f"{path} can't be read: {error.strerror}; check who may read it, or build it anew"
+        ) from error
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{path} can't be read: {error}; build it anew") from error
     found = data.pop("format", None) if isinstance(data, dict) else None
     if type(found) is not int or found != FORMAT:

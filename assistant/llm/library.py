@@ -19,6 +19,7 @@ from typing import Final
 from assistant.errors import ModelError
 from assistant.llm.directory import MANIFEST, ModelDirectory, read_directory
 from assistant.models.catalogue import CATALOGUE, Kind, Model, find
+from assistant.models.shards import CONFIG
 from assistant.models.store import built_from
 from assistant.paths import directories
 
@@ -59,7 +60,16 @@ def open_built(model: str) -> ModelDirectory:
     Raises ModelError that names the command which builds it, or builds it anew.
     """
     if is_path(model):
-        return read_directory(Path(model).expanduser())
+        path = Path(model).expanduser()
+        try:
+            return read_directory(path)
+        except ModelError as error:
+            if _is_checkpoint(path):
+                raise ModelError(
+                    f"{path} is not built yet; build it with: assistant models build "
+                    f"{shlex.quote(str(path))}"
+                ) from error
+            raise
     folder = place_of(model)
     if not _is_built(folder):
         raise ModelError(f"the language model {model} is not here; {_remedy(model)}")
@@ -157,6 +167,13 @@ def _catalogued(name: str) -> Model | None:
         return find(name)
     except ModelError:
         return None
+
+
+def _is_checkpoint(path: Path) -> bool:
+    try:
+        return path.is_file() or ((path / CONFIG).is_file() and not (path / MANIFEST).exists())
+    except OSError:
+        return False
 
 
 def _is_built(folder: Path) -> bool:

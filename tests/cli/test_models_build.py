@@ -403,6 +403,15 @@ def test_the_cache_of_other_programs_is_a_folder_like_any(
     assert read_directory(models / "tiny-mimo").source == str(cached)
 
 
+def test_what_is_built_is_not_built_again(quickly: Quickly, tiny: Path, models: Path) -> None:
+    quickly("models", "build", str(tiny))
+    told = quickly("models", "build", str(models / "tiny-mimo"), "--name", "x", status=1)[1]
+    assert (
+        f"is a built model, no checkpoint; look at it with: assistant models inspect {models}"
+        in told
+    )
+
+
 def test_a_roundabout_path_has_a_name_too(quickly: Quickly, tiny: Path) -> None:
     (tiny / "within").mkdir()
     assert "tiny-mimo: built in" in quickly("models", "build", "./Tiny-MiMo/within/..")[0]
@@ -463,7 +472,9 @@ def test_what_is_deleted_meanwhile_makes_room(
         (["build", "Tiny-MiMo", "--name", "silero-vad"], "is another model's name"),
         (["inspect", "mimo-7b"], "build it with: assistant models build mimo-7b"),
         (["inspect", "nonesuch"], "built are: none; known are: mimo-7b, "),
-        (["inspect", "./Tiny-MiMo"], "holds no model"),
+        (["inspect", "./Tiny-MiMo"], "not built yet; build it with: assistant models build Tiny-"),
+        (["inspect", "./Tiny-MiMo/config.json"], "not built yet"),
+        (["inspect", "./pickled/.."], "holds no model"),
         (["verify", "mimo-7b"], "build it with: assistant models build mimo-7b"),
         (["path", "smollm2"], "build it with: assistant models build smollm2"),
         (["path", "nonesuch"], "there is no model 'nonesuch'"),

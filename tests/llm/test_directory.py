@@ -96,5 +96,13 @@ def test_a_manifest_that_is_none_is_refused(
         read_directory(with_manifest(tiny, tmp_path, text))
 
 
+def test_a_manifest_that_may_not_be_read_is_no_damage(tiny: ModelDirectory, tmp_path: Path) -> None:
+    folder = with_manifest(tiny, tmp_path, b"")
+    (folder / "manifest.json").unlink()
+    (folder / "manifest.json").symlink_to("/proc/self/mem")  # not even by root
+    with pytest.raises(ModelError, match="can't be read: Input/output error; check who may read"):
+        read_directory(folder)
+
+
 def test_an_unchanged_manifest_is_read(tiny: ModelDirectory) -> None:
     assert read_directory(tiny.folder) == tiny

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from assistant.errors import ModelError
 from assistant.llm.checkpoint.contract import Checkpoint
 from assistant.llm.checkpoint.huggingface import PICKLES, HuggingFaceCheckpoint, refusal
-from assistant.models.shards import LocalShards, Shards
+from assistant.llm.directory import MANIFEST
+from assistant.models.shards import CONFIG, LocalShards, Shards
 
 
 def open_checkpoint(source: Path | Shards) -> Checkpoint:
@@ -29,4 +31,9 @@ def open_checkpoint(source: Path | Shards) -> Checkpoint:
         )
     if not source.exists():
         raise ModelError(f"{source} is not there; check the path")
+    if (source / MANIFEST).is_file() and not (source / CONFIG).is_file():
+        raise ModelError(
+            f"{source} is a built model, no checkpoint; look at it with: assistant models inspect "
+            f"{shlex.quote(str(source))}"
+        )
     return HuggingFaceCheckpoint(LocalShards(source))
