@@ -105,7 +105,8 @@ def _nothing_collected() -> Iterator[None]:
 
 
 def grammar_of(automaton: Automaton, listings: Mapping[str, Listing]) -> Grammar:
-    """The grammar of an automaton that is complete, and its lists."""
+    """The grammar of an automaton to which nothing is added any more, and its lists."""
+    automaton.complete()
     words = automaton.vocabulary.union(*(vocabulary(one.trie) for one in listings.values()))
     return Grammar(automaton, listings, words)
 

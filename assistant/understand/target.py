@@ -51,10 +51,7 @@ UNKNOWN: Final = Plan(PlanKind.UNKNOWN)
 
 
 def place_of(request: Request) -> frozenset[str] | None:
-    """Ids of the areas the sentence speaks of; None: of no place in particular.
-
-    "Everywhere" is all areas and None in it is not needed: callers test `everywhere` first.
-    """
+    """Ids of the areas the sentence speaks of; None: of no place in particular, or everywhere."""
     slots, home = request.slots, request.home
     areas: frozenset[str] | None = None
     if "area" in slots:
