@@ -13,6 +13,7 @@ from assistant.home.occasion import Occasion
 from assistant.home.scheduled import MOST, Scheduled, written
 from assistant.plan import Plan, PlanKind, Speech
 from assistant.skill import Request
+from assistant.understand.back import put_back
 from assistant.understand.later import is_for_later
 from assistant.understand.normal import squeeze
 from assistant.understand.target import UNKNOWN, refuse
@@ -44,6 +45,40 @@ def schedule(request: Request) -> Plan:
         return UNKNOWN
     params: dict[str, ParamValue] = {"command": command, "does": written(inner.actions)}
     return _planned(request, "schedule", params, command)
+
+
+def until(request: Request) -> Plan:
+    """ "Turn off the heating until eleven": now, and back again at eleven."""
+    command = str(request.slots["command"])
+    inner = request.alone(command)
+    if not is_for_later(command, inner):
+        return UNKNOWN
+    back = put_back(request, command, inner)
+    if back is None:
+        return refuse("not_back") if any(a.devices for a in inner.actions) else UNKNOWN
+    params: dict[str, ParamValue] = {"command": back.command, "does": written(back.actions)}
+    later = _planned(request, "schedule", params, back.command)
+    if later.kind is not PlanKind.ACT or later.speech is None:
+        return later
+    later = replace(later, speech=replace(later.speech, key="schedule.schedule"))
+    parts = {"parts": [inner, later]}
+    actions = (*inner.actions, *later.actions)
+    return Plan(PlanKind.ACT, actions=actions, speech=Speech("core.done", parts))
+
+
+def keep(request: Request) -> Plan:
+    """ "Leave the light on until ten": at ten it is turned off."""
+    command = str(request.slots["then"]).format(thing=request.slots["thing"])
+    return schedule(replace(request, slots={**request.slots, "command": command}))
+
+
+def wake(request: Request) -> Plan:
+    """ "Wake me at half past six": in the morning, if nothing else is said."""
+    message = str(request.slots["message"])
+    plan = _planned(request, "remind", {"message": message}, message)
+    if plan.kind is not PlanKind.ACT or plan.speech is None:
+        return plan
+    return replace(plan, speech=replace(plan.speech, key="wake"))
 
 
 def remind(request: Request) -> Plan:

@@ -201,6 +201,14 @@ en:
   set a timer for seven minutes: start_timer
   turn off the sofa lamp in ten minutes: delay
   set the alarm to seven: nothing done
+  set an alarm for seven: remind
+  how long is it until seven: nothing done
+  wake me when it is over: nothing done
+  was the sofa lamp on until seven: nothing done
+  did you turn on the sofa lamp until seven: nothing done
+  I leave the sofa lamp on until seven: nothing done
+  the shop is open until seven: nothing done
+  keep calm until seven: nothing done
   I get up at seven every day: nothing done
   the train leaves at half past seven: nothing done
   the sun sets at seven: nothing done
@@ -220,7 +228,9 @@ it:
   avvia un timer di sette minuti: start_timer
   spegni la lampada del divano tra dieci minuti: delay
   tra un'ora e mezza spegni la lampada del divano: delay
-  imposta la sveglia alle sette: nothing done
+  imposta la sveglia alle sette: remind
+  il negozio è aperto fino alle sette: nothing done
+  la lampada del divano era accesa fino alle sette: nothing done
   mi alzo alle sette tutti i giorni: nothing done
   il treno parte alle sette e mezza: nothing done
   ogni giorno accendo la lampada del divano alle sette: nothing done
