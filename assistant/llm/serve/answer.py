@@ -14,6 +14,7 @@ from assistant.llm.model import Finish, Piece
 from assistant.llm.serve.refusal import error_body
 from assistant.llm.serve.request import Asked
 from assistant.llm.serve.tools import Call, CallReader
+from assistant.llm.text import StopTexts
 
 DONE = b"data: [DONE]\n\n"
 
@@ -103,14 +104,24 @@ class _Usage:
 
 async def _parts(asked: Asked, pieces: AsyncIterator[Piece]) -> AsyncGenerator[_Part, None]:
     """What is said and called, told apart; the last part has the reason why it ends."""
-    reader = CallReader() if asked.tools else None
     finish = Finish.STOP
+    if not asked.tools:
+        async for piece in pieces:
+            finish = piece.finish or finish
+            yield _Part(piece.text, piece.tokens, prompt=piece.prompt)
+        yield _Part("", 0, finish=finish)
+        return
+    reader, stops = CallReader(), StopTexts(asked.stop)
     async for piece in pieces:
         finish = piece.finish or finish
-        text = reader.feed(piece.text) if reader else piece.text
+        text, stopped = stops.feed(reader.feed(piece.text))
         yield _Part(text, piece.tokens, prompt=piece.prompt)
-    text, calls = reader.end() if reader else ("", ())
-    yield _Part(text, 0, calls, finish)
+        if stopped:
+            yield _Part("", 0, finish=Finish.STOP)
+            return
+    text, calls = reader.end()
+    text, stopped = stops.feed(text)
+    yield _Part(text + stops.finish(), 0, calls, Finish.STOP if stopped else finish)
 
 
 def _call(call: Call) -> dict[str, Any]:

@@ -112,12 +112,16 @@ class _Request(_Read):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A query, and in which form its answer is wanted. `tools`: it is to be read as theirs."""
+    """A query, and in which form its answer is wanted.
+
+    `tools`: it is to be read as theirs; what is said in it ends before a text of `stop`.
+    """
 
     query: Query
     stream: bool
     usage: bool
     tools: bool
+    stop: tuple[str, ...] = ()
 
 
 def read(data: bytes, model: str) -> Asked:
@@ -143,7 +147,8 @@ def read(data: bytes, model: str) -> Asked:
         schema = calling(
             tools, choice, answer=schema, several=request.parallel_tool_calls is not False
         )
-    stop = (request.stop,) if isinstance(request.stop, str) else tuple(request.stop or ())
+    stops = (request.stop,) if isinstance(request.stop, str) else request.stop or ()
+    stop = tuple(text for text in stops if text)
     limit = min(request.max_completion_tokens or request.max_tokens or LIMIT, MOST)
     temperature = TEMPERATURE if request.temperature is None else request.temperature
     seed = None if request.seed is None else request.seed % 2**63
@@ -155,13 +160,14 @@ def read(data: bytes, model: str) -> Asked:
             schema=schema,
             limit=limit,
             sampling=sampling,
-            stop=tuple(text for text in stop if text),
+            stop=() if offered else stop,
             thinking=_thinking(request),
             patient=True,
         ),
         stream=bool(request.stream),
         usage=request.stream_options is not None and request.stream_options.include_usage,
         tools=offered,
+        stop=stop if offered else (),
     )
 
 

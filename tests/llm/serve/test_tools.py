@@ -144,6 +144,32 @@ async def test_the_choice_of_tools_is_in_the_schema(
     assert '"description":"Switch a light."' in query.messages[0].content
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("stop", "text", "said", "calls"),
+    [
+        ("}", ONE, "", [("light", {"room": "hall", "on": True})]),
+        (["content", "\n"], '{"content":"One.\\nTwo."}', "One.", []),
+        (["Two", "x"], '{"content":"One. Two."}', "One. ", []),
+        ("wo", "In plain words.", "In plain ", []),
+        (".", '{"content":"One."}', "One", []),
+    ],
+)
+async def test_a_stop_text_is_one_of_what_is_said(
+    client: openai.AsyncOpenAI,
+    model: ScriptedModel,
+    stream: bool,
+    stop: Any,
+    text: str,
+    said: str,
+    calls: list[Any],
+) -> None:
+    """Not of the form in which a model says it."""
+    model.script = lambda query: in_pieces(text.partition(query.stop[0])[0] if query.stop else text)
+    reason = "tool_calls" if calls else "stop"
+    assert await ask(client, stream, stop=stop) == (said, calls, reason)
+
+
 async def test_without_a_choice_of_tools_there_are_none(
     client: openai.AsyncOpenAI, model: ScriptedModel
 ) -> None:
