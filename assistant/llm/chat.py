@@ -49,6 +49,7 @@ _FAILURES: Final = (
     ArithmeticError,
     AttributeError,
     LookupError,
+    MemoryError,
     RecursionError,
     TypeError,
     ValueError,

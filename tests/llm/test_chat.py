@@ -286,6 +286,7 @@ def test_without_messages_there_is_nothing_to_answer() -> None:
         "{% for i in range(10 ** 9) %}x{% endfor %}",
         "{% for i in range(99999) %}{% for j in range(99999) %}xxxxxxxxxx{% endfor %}{% endfor %}",
         "{{ nothing.at.all }}",
+        "{{ 'x' * 10 ** 15 }}",
     ],
 )
 def test_a_template_that_fails_is_the_models_fault(source: str) -> None:
