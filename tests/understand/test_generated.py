@@ -154,7 +154,7 @@ def test_every_sentence_is_read_as_what_it_was_made_of(
     home = home_of(dice, code)
     grammar = matcher.grammar(language)
     listings = {**grammar.listings, **matcher.names(home, language).lists}
-    for one in examples(matcher, language, listings, dice, 30):
+    for one in examples(matcher, language, listings, dice, 20):
         found = meanings(one, matcher, language, listings)
         if len(found) >= MANY:
             continue  # free text next to free text: the least likely readings are not kept
@@ -179,7 +179,7 @@ def test_a_command_for_something_by_name_comes_back(
     home = home_of(dice, code)
     shown = {device.id for device in home.exposed()}
     lists = by_name(matcher, home, language)
-    for one in examples(matcher, language, lists, dice, 100):
+    for one in examples(matcher, language, lists, dice, 70):
         said_twice = len(dict(one.slots)) < len(set(one.slots))
         if "name" not in dict(one.slots) or said_twice:
             continue
@@ -208,7 +208,7 @@ def test_only_what_is_exposed_is_touched(
     home = home_of(dice, code)
     shown = {device.id for device in home.exposed()}
     listings = {**matcher.grammar(language).listings, **matcher.names(home, language).lists}
-    for one in examples(matcher, language, listings, dice, 15):
+    for one in examples(matcher, language, listings, dice, 10):
         words = one.text.split()
         place = dice.randrange(len(words))
         match dice.randrange(4):
