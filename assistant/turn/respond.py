@@ -578,10 +578,13 @@ def _know_better(plan: Plan | None, excuse: Plan) -> bool:
 
     They know what there is not, and can ask about what they were not sure of.
     """
+    if plan is None:
+        return False
     told = excuse.speech.key if excuse.speech is not None else ""
-    if plan is None or told == _NOT_UNDERSTOOD:
-        return plan is not None
-    return plan.kind is PlanKind.ACT and told in _FAULTS
+    if plan.kind is PlanKind.ACT:
+        return told == _NOT_UNDERSTOOD or told in _FAULTS
+    knows = plan.speech is not None and plan.speech.key != _NOT_UNDERSTOOD
+    return told == _NOT_UNDERSTOOD and knows
 
 
 def _again(recalled: Recalled) -> Plan:

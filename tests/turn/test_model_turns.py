@@ -353,6 +353,9 @@ async def test_what_the_templates_know_of_it_is_said_where_the_model_is_at_a_los
     talk = Talk(Model(["Hm?"], weak=True), ways=Ways(order=order))
     response = await talk.say("turn on the disco ball")
     assert response.reply == "There is no disco ball here that I know of."
+    response = await talk.say("drive the car to the moon")
+    assert response.reply == "Sorry, I did not understand “drive the car to the moon”."
+    assert response.plan.kind is PlanKind.REFUSE, "that was the model's word"
 
 
 @pytest.mark.parametrize("fault", [["Hm?"], [LlmError("gone")], [asyncio.Event()]])
