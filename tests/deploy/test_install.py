@@ -75,6 +75,18 @@ def test_a_second_run_keeps_the_configuration(tmp_path: Path) -> None:
     assert "is kept" in done.stdout
 
 
+def test_a_model_that_was_built_is_not_built_anew(tmp_path: Path) -> None:
+    arguments = ("--dry-run", "--root", tmp_path, "--model", "mimo-7b")
+    assert "models build mimo-7b" in call("install", *arguments).stdout
+    manifest = tmp_path / "var/lib/mimo-voice/models/mimo-7b/manifest.json"
+    manifest.parent.mkdir(parents=True)
+    manifest.touch()
+    done = call("install", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert "models build mimo-7b" not in done.stdout
+    assert "MiMo-7B is kept" in done.stdout
+
+
 def test_dry_run_changes_nothing_and_says_what_it_would_do(tmp_path: Path) -> None:
     done = call("install", "--dry-run", "--root", tmp_path)
     assert done.returncode == 0, done.stderr
