@@ -5,7 +5,7 @@ import logging
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from assistant.errors import MqttError
@@ -240,6 +240,7 @@ PAYLOADS = (
     hardware=st.dictionaries(st.sampled_from([*DEVICE, "name"]), JSON, max_size=3) | JSON,
     payloads=st.lists(PAYLOADS, max_size=4),
 )
+@example("vacuum", {"command_topic": "c", "state_topic": "s"}, {}, {}, [b'{"state":{}}'])
 async def test_whatever_comes_the_others_stay_as_they_are(
     component: Any, config: Any, parts: Any, hardware: Any, payloads: Any
 ) -> None:

@@ -62,7 +62,7 @@ def _read(text: str) -> Mapping[str, StateValue]:
     changes: dict[str, StateValue] = {}
     if "state" in report:
         state = report["state"]
-        if state is not None and state not in _STATES:
+        if state is not None and (not isinstance(state, str) or state not in _STATES):
             raise DiscoveryError(f"{str(state)[:40]!r} is no state of a vacuum")
         changes["vacuum"] = state
     segments = report.get("segments")
