@@ -56,7 +56,10 @@ def take_apart(
         plan = _with_exception(text, excepted[-1], language, command, recent)
         if plan is not None or _begins_part(excepted[-1], parts):
             return plan
-    ordered = [part for part in parts if mood(part.text, language) is not Mood.FORBIDDING]
+    forbidding = [part for part in parts if mood(part.text, language) is Mood.FORBIDDING]
+    if not all(language.sparing.what(part.text) for part in forbidding):
+        return None  # "and don't", "never mind": who says not what, takes all of it back
+    ordered = [part for part in parts if part not in forbidding]
     if len(ordered) == 1 < len(parts):
         return command(ordered[0].text, recent)
     done = _Taking(text, language, command).commands(ordered, recent)

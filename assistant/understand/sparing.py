@@ -47,18 +47,9 @@ def spared(text: str, language: Language) -> Iterator[Spared]:
             (parts[:count], parts[count:]),
             (parts[-count:], parts[:-count]),
         ):
-            what = _what(text[clause[0].start : clause[-1].end], language)
+            what = language.sparing.what(text[clause[0].start : clause[-1].end])
             if what and len(what.split()) <= _MOST_WORDS:
                 yield _spared(text, what, rest, language)
-
-
-def _what(clause: str, language: Language) -> str:
-    """What `clause` says is to stay as it is, as it was spelt; "": it says nothing of the kind."""
-    body = clause.strip()
-    for pattern in language.sparing.clauses:
-        if match := pattern.fullmatch(fold(body)):
-            return body[match.start("what") : match.end("what")]
-    return ""
 
 
 def _spared(text: str, what: str, rest: Sequence[Part], language: Language) -> Spared:

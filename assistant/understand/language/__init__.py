@@ -76,7 +76,7 @@ from hassil.sample import sample_expression
 
 from assistant.errors import SkillError
 from assistant.understand.language.dialogue import DialogueWords, dialogue_words
-from assistant.understand.normal import squeeze
+from assistant.understand.normal import fold, squeeze
 from assistant.understand.numbers import NumberWords
 
 _KEYS = frozenset(
@@ -143,6 +143,14 @@ class SparingWords:
     clauses: tuple[re.Pattern[str], ...]
     others: tuple[tuple[re.Pattern[str], str], ...]
     form: str
+
+    def what(self, clause: str) -> str:
+        """What `clause` says is to stay as it is, as it was spelt; "": it says nothing so."""
+        body = clause.strip(" .!?,;")
+        for pattern in self.clauses:
+            if match := pattern.fullmatch(fold(body)):
+                return body[match.start("what") : match.end("what")]
+        return ""
 
     def form_of(self, others: re.Match[str]) -> str:
         """What is said instead of `others`, which one of the patterns found."""
