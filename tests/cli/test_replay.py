@@ -39,7 +39,7 @@ def run(
     arguments = ["--homes", str(homes), str(texts), "-o", str(out), "--confirm", confirm]
     if model is not None:
         arguments += ["--model", model]
-    result = CliRunner().invoke(app, arguments)
+    result = CliRunner().invoke(app, arguments, env={"COLUMNS": "400"})  # no path is wrapped
     rows = out.read_text(encoding="utf-8").splitlines() if out.exists() else []
     return result.exit_code, result.output, [json.loads(row) for row in rows]
 
