@@ -115,7 +115,7 @@ def _parts(decoder: Measured, acceptance: float, tell: Callable[[str], None]) ->
     tell("with drafts and without")
     gain = draft_gain(decoder, acceptance)
     ratio = gain.plain / gain.drafted
-    label = f"one token, {acceptance:.0%} of the guesses right"
+    label = f"one token, {acceptance:.0%} of the first guesses right"
     yield _ms("drafted_s", label, gain.drafted, f", {ratio:.2f} times as fast")
     yield Figure("draft_gain", ratio, "  passes a token", f"{gain.passes:.2f}")
 

@@ -180,9 +180,22 @@ class Decoder:
             normed = np.concatenate([normed, normed[-1:]])
         return self._matrix(Part.HEAD, normed)[:n]
 
-    def draft(self, token: int) -> int:
-        """The token that the MTP layer expects after `token`, which is about to be appended."""
-        return int(self._matrix(Part.DRAFT, self.draft_rows(token)[-1:])[0].argmax())
+    def draft(self, token: int, most: int = 1) -> tuple[int, ...]:
+        """The tokens, 1 to `most`, that the MTP layer expects after `token`, which is about to be
+        appended.
+
+        The layer is made for the first. For each further one it takes what itself made of the one
+        before for the trunk's hidden state, and is right less often.
+        """
+        rows, guesses = self._follow(token), list[int]()
+        while True:
+            logits = self._matrix(Part.DRAFT, rows.normed[-1:])[0]
+            guesses.append(int(logits.argmax()))
+            place = len(self._tokens) + len(guesses) - 1
+            if self._mtp is None or len(guesses) >= most or place >= self.context:
+                return tuple(guesses)
+            # What this leaves in the cache is written over once the tokens are known.
+            rows = Rows(*self._run(self._mtp, place, guesses[-1:], rows.hidden[-1:]))
 
     def draft_rows(self, token: int) -> Floats:
         """Let the MTP layer read up to `token`, which is about to be appended.
@@ -190,7 +203,7 @@ class Decoder:
         Its rows after the norm, float32 [n, hidden], for the pairs it had not read: the last one
         is that of `token`.
         """
-        return self._follow(token)
+        return self._follow(token).normed
 
     def rollback(self, length: int) -> None:
         """Take back all tokens of the sequence beyond `length`."""
@@ -221,8 +234,8 @@ class Decoder:
         self._cancelled.clear()
         self._options.terminate = False
 
-    def _follow(self, token: int | None = None) -> Floats:
-        """Let the MTP layer read the pairs that are known by now; its rows after the norm.
+    def _follow(self, token: int | None = None) -> Rows:
+        """Let the MTP layer read the pairs that are known by now; its rows.
 
         `token`: what is appended next, where that is known. A position whose hidden state is lost
         (taken back, or not kept with a snapshot) is never read: that makes a draft worse, and
@@ -232,12 +245,12 @@ class Decoder:
         first = len(self._tokens) - len(hidden)
         following = [*self._tokens[first + 1 :], *([] if token is None else [token])]
         if mtp is None or not following:
-            return hidden[:0]
+            return Rows(hidden[:0], hidden[:0])
         if not len(hidden):  # right after `restored`: the state of its last token is not known
             first, hidden = first - 1, np.zeros((1, hidden.shape[1]), np.float32)
-        _, normed = self._run(mtp, first, following, hidden[: len(following)])
+        rows = Rows(*self._run(mtp, first, following, hidden[: len(following)]))
         self._hidden = self._hidden[len(following) :]
-        return normed
+        return rows
 
     def _run(
         self, layers: _Layers, start: int, tokens: Sequence[int], hidden_in: Floats | None = None

@@ -1,14 +1,16 @@
 """Drafts: tokens guessed ahead, so that one pass of the trunk verifies several.
 
-A pass costs nearly the same for one token as for two, because reading the weights is what takes
-the time. Two things guess: the model's own MTP layer, and look-up of what followed the last tokens
-when they stood in the prompt or the dialogue before (Saxena, "Prompt Lookup Decoding", 2023). Where
-a grammar leaves no choice, the tokens are certain. Which guess is worth its cost is decided by
-what guesses of its kind have come to, and by how long passes take here: both are measured.
+A pass costs little more for two tokens than for one, because reading the weights is what takes the
+time. Two things guess: the model's own MTP layer, several times in a row where that has paid, and
+look-up of what followed the last tokens when they stood in the prompt or the dialogue before
+(Saxena, "Prompt Lookup Decoding", 2023). Where a grammar leaves no choice, the tokens are certain.
+Which guess is worth its cost is decided by what guesses of its kind have come to, and by how long
+passes take here: both are measured.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -19,7 +21,18 @@ LONGEST: Final = 12
 """Tokens of a draft, those that a grammar forces included."""
 _GRAMS: Final = (4, 3, 2)
 """Lengths of what is looked up, the longest first: the more there is alike, the surer."""
-_PRIOR: Final = {"mtp": 0.7, "lookup 4": 0.8, "lookup 3": 0.6, "lookup 2": 0.35}
+DEPTH: Final = 3
+"""Guesses of the MTP layer in a row. Each is less often right than the one before: how often, is
+learned for each."""
+_MTP: Final = tuple(f"mtp {place}" for place in range(1, DEPTH + 1))
+_PRIOR: Final = {
+    **dict(zip(_MTP, (0.8, 0.75, 0.7), strict=True)),
+    "lookup 4": 0.8,
+    "lookup 3": 0.6,
+    "lookup 2": 0.35,
+}
+"""What is expected of guesses before any was made. High where it is not known: what disappoints is
+soon given up, what is not tried is learned of late."""
 _INERTIA: Final = 0.95
 """How much of an acceptance rate is kept at each new experience: some twenty count."""
 _CURIOSITY: Final = 24
@@ -36,8 +49,9 @@ class Model(Protocol):
         """Whether there is an MTP layer."""
         ...
 
-    def draft(self, token: int) -> int:
-        """The token that the MTP layer expects after `token`, which is about to be appended."""
+    def draft(self, token: int, most: int) -> tuple[int, ...]:
+        """The tokens, 1 to `most`, that the MTP layer expects after `token`, which is about to be
+        appended."""
         ...
 
 
@@ -100,20 +114,27 @@ class Acceptance:
         self._rates = dict(_PRIOR)
         self._passed_over = dict.fromkeys(_PRIOR, 0)
 
-    def rate(self, source: str) -> float:
-        """Share of single guesses of this source that come true."""
-        return self._rates[source]
+    def rate(self, source: str, place: int = 0) -> float:
+        """Share of guesses of this source that come true, the `place` before it having done so."""
+        return self._rates[_kind(source, place)]
 
     def learn(self, source: str, right: int, wrong: int) -> None:
         """So many guesses came true, and then so many (0 or 1) did not."""
-        for came_true in (1.0,) * right + (0.0,) * wrong:
-            self._rates[source] += (1 - _INERTIA) * (came_true - self._rates[source])
-        self._passed_over[source] = 0
+        for place in range(right + wrong):
+            kind = _kind(source, place)
+            self._rates[kind] += (1 - _INERTIA) * (float(place < right) - self._rates[kind])
+            self._passed_over[kind] = 0
 
-    def pass_over(self, source: str) -> bool:
-        """Note that this source seems not worth it; True when it is to be tried all the same."""
-        self._passed_over[source] += 1
-        return self._passed_over[source] % _CURIOSITY == 0
+    def pass_over(self, source: str, place: int = 0) -> bool:
+        """Note that this guess seems not worth it; True when it is to be tried all the same."""
+        kind = _kind(source, place)
+        self._passed_over[kind] += 1
+        return self._passed_over[kind] % _CURIOSITY == 0
+
+
+def _kind(source: str, place: int) -> str:
+    """Guesses of the MTP layer differ by their place, those of one look-up do not."""
+    return _MTP[place] if source == "mtp" else source
 
 
 class Lookup:
@@ -164,13 +185,17 @@ class Drafting:
         length, following = self._lookup.find(most)
         looked_up = _fitted(following, f"lookup {length}", matcher, most) if length else NOTHING
         found, value = self._best(looked_up, len(pending))
-        guessed = 0.0
+        depth, guessed = 0, 0.0
         if self._model.drafts and len(pending) == 1:
-            # Its guess is not known before it is paid for: judged as a single token, at its cost.
-            _, guessed = self._best(Draft((0,), (False,), "mtp"), 1, self._costs.draft)
+            depth, guessed = self._depth(min(DEPTH, most))
         if guessed and (guessed > max(value, plain) or self._overdue("mtp", guessed)):
-            guess = _fitted((self._model.draft(pending[0]),), "mtp", matcher, most)
-            return self._best(guess, 1)[0]
+            curious = depth < min(DEPTH, most) and self._acceptance.pass_over("mtp", depth)
+            depth += curious
+            began = time.perf_counter()
+            guesses = self._model.draft(pending[0], depth)
+            self._costs.drafted((time.perf_counter() - began) / len(guesses))
+            guess = _fitted(guesses, "mtp", matcher, most)
+            return guess if curious else self._best(guess, 1)[0]
         if looked_up.tokens and (value > plain or self._overdue(looked_up.source, value)):
             return found
         return NOTHING
@@ -187,15 +212,32 @@ class Drafting:
         """Whether a source that seems not worth it is to be tried all the same."""
         return value > 0 and self._acceptance.pass_over(source)
 
-    def _best(self, draft: Draft, pending: int, cost: float = 0.0) -> tuple[Draft, float]:
+    def _depth(self, most: int) -> tuple[int, float]:
+        """How many guesses of the MTP layer make the most tokens a second, and how many.
+
+        They are not known before they are paid for: judged as single tokens, each at its cost.
+        """
+        best, depth = 0.0, 0
+        chance, expected = 1.0, 1.0
+        for count in range(1, most + 1):
+            chance *= self._acceptance.rate("mtp", count - 1)
+            expected += chance
+            value = expected / (self._costs.of(1 + count) + count * self._costs.draft)
+            if value > best:
+                best, depth = value, count
+        return depth, best
+
+    def _best(self, draft: Draft, pending: int) -> tuple[Draft, float]:
         """The beginning of `draft` that makes the most tokens a second, and how many."""
-        rate = self._acceptance.rate(draft.source) if draft.source else 0.0
         best, length = 0.0, 0
         chance, expected = 1.0, 1.0
+        guesses = 0
         for count, certain in enumerate(draft.certain, 1):
-            chance *= 1.0 if certain else rate
+            if not certain:
+                chance *= self._acceptance.rate(draft.source, guesses)
+                guesses += 1
             expected += chance
-            value = expected / (self._costs.of(pending + count) + cost)
+            value = expected / self._costs.of(pending + count)
             if value > best:
                 best, length = value, count
         return Draft(draft.tokens[:length], draft.certain[:length], draft.source), best

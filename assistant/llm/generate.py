@@ -74,10 +74,7 @@ def generate(
             return
         draft = NOTHING
         if drafting is not None:
-            began = time.perf_counter()
             draft = drafting.propose(pending, matcher, min(room, answer.left))
-            if costs is not None and draft.source == "mtp":
-                costs.drafted(time.perf_counter() - began)
         began = time.perf_counter()
         rows = decoder.append([*pending, *draft.tokens]).normed[len(pending) - 1 :]
         if costs is not None:

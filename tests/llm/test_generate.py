@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -74,11 +75,11 @@ class Oracle:
 
     drafts = True
 
-    def draft(self, token: int) -> int:
+    def draft(self, token: int, most: int) -> tuple[int, ...]:
         """What follows `token` in the known answer, or something else."""
         place = len(self._decoder.tokens) - self._start + 1
-        known = self._answer[place] if place < len(self._answer) else 0
-        return known if next(self._right) else (known + 1) % 256
+        known = [*self._answer[place : place + most], *[0] * most][:most]
+        return tuple(one if next(self._right) else (one + 1) % 256 for one in known)
 
 
 def _generated(
@@ -185,8 +186,63 @@ def test_a_prompt_that_repeats_itself_is_looked_up(decoder: Decoder) -> None:
 class _NoLayer:
     drafts = False
 
-    def draft(self, token: int) -> int:
+    def draft(self, token: int, most: int) -> tuple[int, ...]:
         raise AssertionError("there is no MTP layer")
+
+
+@pytest.mark.parametrize(("accepted", "depth"), [(0, 1), (1, 1), (2, 2), (3, 3)])
+def test_as_many_guesses_in_a_row_as_come_true(accepted: int, depth: int) -> None:
+    """And now and then one more, to see: so it goes deeper again where that begins to pay."""
+    layer = _Layer()
+    costs = Costs()
+    for tokens in (1, 2, 3, 4):
+        costs.passed(tokens, 1 + 0.3 * (tokens - 1))
+    drafting = Drafting(layer, [], costs, Acceptance())
+    for came_true, usual in ((accepted, depth), (3, 3), (accepted, depth)):
+        for turn in range(1500):
+            if turn == 1400:
+                layer.asked.clear()
+            draft = drafting.propose([10_000 + turn], None, 8)
+            drafting.learn(draft, min(came_true, len(draft.tokens)), [])
+        asked = Counter(layer.asked)
+        assert asked.total() < 10 if not came_true else asked.most_common(1)[0][0] == usual
+        assert usual == 3 or max(asked) > usual or not came_true
+
+
+class _Layer:
+    """Guesses at no cost, and knows how many were wanted."""
+
+    drafts = True
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def draft(self, token: int, most: int) -> tuple[int, ...]:
+        self.asked.append(most)
+        return tuple(range(most))
+
+
+def test_guesses_in_a_row_leave_no_trace(decoder: Decoder) -> None:
+    """Whatever was guessed: the next guesses and logits are those of a decoder that guessed not."""
+    tokens = list(range(30, 60))
+    seen: list[list[tuple[int, bytes]]] = []
+    for most in (1, 3):
+        decoder.rollback(0)
+        decoder.prefill(tokens[:10])
+        seen.append([])
+        for token in tokens[10:]:
+            guesses = decoder.draft(token, most)
+            assert len(guesses) == most
+            logits = decoder.logits(decoder.append([token]).normed)
+            seen[-1].append((guesses[0], logits.tobytes()))
+    assert seen[0] == seen[1]
+
+
+def test_no_guess_goes_beyond_the_context(decoder: Decoder) -> None:
+    decoder.rollback(0)
+    decoder.prefill([7] * (CONTEXT - 2))
+    assert [len(decoder.draft(7, 5))] == [3]
+    decoder.append([7, 7])
 
 
 def test_guesses_that_never_come_true_are_given_up(decoder: Decoder) -> None:
@@ -197,10 +253,10 @@ def test_guesses_that_never_come_true_are_given_up(decoder: Decoder) -> None:
     asked = 0
 
     class Counting(Oracle):
-        def draft(self, token: int) -> int:
+        def draft(self, token: int, most: int) -> tuple[int, ...]:
             nonlocal asked
             asked += 1
-            return super().draft(token)
+            return super().draft(token, most)
 
     decoder.rollback(0)
     rows = decoder.prefill(prompt)

@@ -105,11 +105,12 @@ def test_a_scripted_answer_comes_out_as_scripted(
         assert list(decoder.tokens[8:]) == list(tokens[: len(decoder.tokens) - 8])
 
 
-def test_guesses_that_are_right_halve_the_passes(decoder: Measured) -> None:
-    assert played(decoder, FREE, None, 1.0)[-1].passes == len(FREE) // 2
+def test_guesses_that_are_right_halve_the_passes_and_more(decoder: Measured) -> None:
+    always_right = played(decoder, FREE, None, 1.0)[-1].passes
+    assert always_right < len(FREE) // 2
     always_wrong = played(decoder, FREE, None, 0.0)[-1].passes
     assert always_wrong == len(FREE) - 1
-    assert len(FREE) // 2 < played(decoder, FREE, None, 0.7)[-1].passes < always_wrong
+    assert always_right < played(decoder, FREE, None, 0.7)[-1].passes < always_wrong
 
 
 def test_what_the_grammar_forces_costs_no_passes(
@@ -150,7 +151,7 @@ def test_measuring_leaves_even_rows_as_they_were(decoder: Measured) -> None:
     gain = draft_gain(decoder, 1.0, tokens=20, rounds=1)
     assert set(times) == {1, 3}
     assert min(*times.values(), gain.plain, gain.drafted, draft_time(decoder, repeat=2)) > 0
-    assert 0.5 <= gain.passes <= 1
+    assert 0.25 <= gain.passes <= 1
     assert prefill_time(decoder, 200, repeat=1) > 0
     np.testing.assert_array_equal(rows(), before)
 
