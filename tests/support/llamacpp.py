@@ -64,7 +64,8 @@ class LlamaCpp:
         lines = []
         for line in self._process.stdout:
             lines.append(line)
-            if found := re.fullmatch(r"ready at (http://\S+)\n", line):
+            # Whole, but the server's own threads may have begun a line of theirs before it.
+            if found := re.search(r"ready at (http://\S+)\n", line):
                 self.url = found[1]
                 return self
         raise AssertionError("".join(lines))
