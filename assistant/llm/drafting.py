@@ -186,10 +186,14 @@ class Drafting:
         looked_up = _fitted(following, f"lookup {length}", matcher, most) if length else NOTHING
         found, value = self._best(looked_up, len(pending))
         depth, guessed = 0, 0.0
+        deepest = min(DEPTH, most)
         if self._model.drafts and len(pending) == 1:
-            depth, guessed = self._depth(min(DEPTH, most))
+            # Its guesses are not known before they are paid for: judged as single tokens.
+            unknown = Draft((0,) * deepest, (False,) * deepest, "mtp")
+            wanted, guessed = self._best(unknown, 1, self._costs.draft)
+            depth = wanted.guesses
         if guessed and (guessed > max(value, plain) or self._overdue("mtp", guessed)):
-            curious = depth < min(DEPTH, most) and self._acceptance.pass_over("mtp", depth)
+            curious = depth < deepest and self._acceptance.pass_over("mtp", depth)
             depth += curious
             began = time.perf_counter()
             guesses = self._model.draft(pending[0], depth)
@@ -212,23 +216,11 @@ class Drafting:
         """Whether a source that seems not worth it is to be tried all the same."""
         return value > 0 and self._acceptance.pass_over(source)
 
-    def _depth(self, most: int) -> tuple[int, float]:
-        """How many guesses of the MTP layer make the most tokens a second, and how many.
+    def _best(self, draft: Draft, pending: int, cost: float = 0.0) -> tuple[Draft, float]:
+        """The beginning of `draft` that makes the most tokens a second, and how many.
 
-        They are not known before they are paid for: judged as single tokens, each at its cost.
+        `cost`: seconds that each guess is yet to take.
         """
-        best, depth = 0.0, 0
-        chance, expected = 1.0, 1.0
-        for count in range(1, most + 1):
-            chance *= self._acceptance.rate("mtp", count - 1)
-            expected += chance
-            value = expected / (self._costs.of(1 + count) + count * self._costs.draft)
-            if value > best:
-                best, depth = value, count
-        return depth, best
-
-    def _best(self, draft: Draft, pending: int) -> tuple[Draft, float]:
-        """The beginning of `draft` that makes the most tokens a second, and how many."""
         best, length = 0.0, 0
         chance, expected = 1.0, 1.0
         guesses = 0
@@ -237,7 +229,7 @@ class Drafting:
                 chance *= self._acceptance.rate(draft.source, guesses)
                 guesses += 1
             expected += chance
-            value = expected / self._costs.of(pending + count)
+            value = expected / (self._costs.of(pending + count) + guesses * cost)
             if value > best:
                 best, length = value, count
         return Draft(draft.tokens[:length], draft.certain[:length], draft.source), best
