@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
-from piper import PiperVoice, SynthesisConfig
 
 from assistant.audio.pcm import SAMPLE_RATE, Samples
 from assistant.models.fetch import ensure
 from assistant.stt.vosk import VoskRecogniser
 from assistant.stt.whisper import WhisperRecogniser
+from tests.support import voices
 
 Say = Callable[[str], Samples]
 
@@ -32,15 +32,10 @@ def resampled(samples: Samples, rate: int) -> Samples:
 
 @pytest.fixture(scope="session")
 def joe() -> Say:
-    """Piper, without its random variation, so that it always says a sentence the same way."""
-    folder = ensure("piper-en_US-joe-medium")
-    voice = PiperVoice.load(folder / "en_US-joe-medium.onnx")
-    steady = SynthesisConfig(noise_scale=0.0, noise_w_scale=0.0)
-
     @cache
     def say(text: str) -> Samples:
-        parts = [c.audio_int16_array for c in voice.synthesize(text, steady)]
-        return resampled(np.concatenate(parts), voice.config.sample_rate)
+        spoken = voices.joe().synthesise(text)
+        return resampled(spoken.samples, spoken.rate)
 
     return say
 

@@ -7,13 +7,13 @@ import asyncio
 import pytest
 
 from assistant.audio.pcm import Pcm
-from assistant.models.fetch import ensure
-from assistant.tts.piper import Piper, load_piper
+from assistant.tts.piper import Piper
+from tests.support import voices
 
 
 @pytest.fixture(scope="session")
 def joe() -> Piper:
-    return load_piper(next(ensure("piper-en_US-joe-medium").glob("*.onnx")))
+    return voices.joe()
 
 
 class NotingSink:

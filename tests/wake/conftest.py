@@ -7,15 +7,13 @@ from collections.abc import Callable, Iterator
 from functools import cache
 
 import numpy as np
-import onnxruntime
 import pytest
 
 from assistant.audio.noise import coloured_noise, level
 from assistant.audio.pcm import CHUNK_SAMPLES, SAMPLE_RATE, AudioChunk, Samples
 from assistant.audio.resample import resample
-from assistant.models.fetch import ensure
-from assistant.tts.piper import load_piper
 from assistant.wake.engine import WakeEngine, WakeEvent
+from tests.support.voices import joe
 
 Say = Callable[..., Samples]
 LEAD = 1.0
@@ -25,9 +23,7 @@ LEAD = 1.0
 @pytest.fixture(scope="session")
 def say() -> Say:
     """say(text, speed=1.0, noise=None, snr=12.0): speech at 16 kHz with silence around it."""
-    onnxruntime.set_seed(1)
-    folder = ensure("piper-en_US-joe-medium")
-    voice = load_piper(next(folder.glob("*.onnx")), threads=2, volume=0.5)
+    voice = dataclasses.replace(joe(), volume=0.5)
 
     @cache
     def clean(text: str, speed: float) -> Samples:
