@@ -1,8 +1,13 @@
-"""Which tests may run beside each other, where several workers run them."""
+"""Which tests may run beside each other, where several workers run them; and nothing by chance."""
 
 from __future__ import annotations
 
+import hypothesis
 import pytest
+
+# The same examples each time, however long one takes on a busy machine. To look for others:
+# pytest --hypothesis-profile default
+hypothesis.settings.load_profile("ci")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
