@@ -6,4 +6,10 @@ writes down what was said, ``understand`` makes a plan of it, ``home`` carries t
 in that order and not back. Only ``daemon`` builds things.
 """
 
+import os
+
 __version__ = "0.1.0"
+
+# From its import on, onnxruntime would send its maker which models run on which machine. Only this
+# stops all of it, and only when set before anything imports it: we do, and so do Piper and others.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
