@@ -407,7 +407,7 @@ class Responder:
             plan = self._policy.check(plan, here.home)
             if here.agreed is not None and here.agreed.settles(plan):
                 plan = replace(wanted, actions=plan.actions, besides=plan.besides)
-            if wanted.kind is PlanKind.ACT:
+            if wanted.kind is PlanKind.ACT or wanted.confirm:
                 here.considered("policy", _ruled(wanted, plan), plan)
         understood = here.stage("understand", began)
         here.planned(plan)

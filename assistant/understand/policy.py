@@ -75,9 +75,11 @@ class Policy:
 
         Devices that are hidden or never to be touched are taken out of a group; a plan that has
         nothing else left is refused. What was left out of a plan of several actions is told in
-        `besides`. A plan that actuates nothing comes back as it is, unless what it answers is
-        refused. `by_model`: a language model made it, which has limits of its own. What a plan will
-        do later (`schedule`) is checked as of then, and asked about now.
+        `besides`. A question whether to do something, which understanding puts itself, stays that
+        question unless what it leads to is refused or takes the PIN: a yes would do it. A plan that
+        actuates nothing comes back as it is, unless what it answers is refused. `by_model`: a
+        language model made it, which has limits of its own. What a plan will do later (`schedule`)
+        is checked as of then, and asked about now.
         """
         now = self._clock()
 
@@ -90,6 +92,12 @@ class Policy:
     def _check(self, plan: Plan, home: Home, by_model: bool, now: datetime) -> Plan:
         if plan.kind is PlanKind.ANSWER and self._is_refused(plan, home):
             return _refusal(plan, Speech("core.not_allowed"))
+        if plan.kind is PlanKind.ASK and plan.confirm:
+            wanted = replace(plan, kind=PlanKind.ACT, confirm=False)
+            checked = self._check(wanted, home, by_model, now)
+            if checked.kind is PlanKind.REFUSE or checked.pin:
+                return checked
+            return replace(plan, actions=checked.actions, besides=checked.besides)
         if plan.kind is not PlanKind.ACT:
             return plan
         sifted = self._sift(plan.actions, home, by_model, now)

@@ -23,7 +23,7 @@ from assistant.store import Store
 from assistant.stt.transcript import Transcript
 from assistant.turn.events import Heard, TurnEnded, TurnEvent
 from assistant.turn.reply import Replies
-from assistant.turn.respond import Responder, Response
+from assistant.turn.respond import Responder, Response, Ways
 from assistant.turn.thinker import Thinker
 from assistant.turn.trace import Tracer
 from assistant.understand.conversation import Conversation
@@ -78,6 +78,7 @@ class Talk:
         *,
         store: Store | None = None,
         pin: str = "2718",
+        ways: Ways = Ways(),
         **policy: Any,
     ) -> None:
         self.language = language
@@ -95,6 +96,7 @@ class Talk:
             REPLIES,
             self.registry,
             thinker=self._thinker(model) if model is not None else None,
+            ways=ways,
         )
         self.conversation = Conversation()
         self.events: list[TurnEvent] = []
@@ -244,6 +246,41 @@ async def test_a_choice_is_made_before_it_is_asked_for(tmp_path: Path) -> None:
     assert (await talk.say("unlock the door")).asks
     asked = await talk.say("the front door")
     assert asked.plan.pin
+    await talk.say("yes")
+    assert talk.locked()
+
+
+MISHEARD = ["unlock the front dor", "anlock the front door", "please unlock front dorr"]
+
+
+@pytest.mark.parametrize("said", MISHEARD)
+@pytest.mark.parametrize("min_score", [0.5, 0.999])
+async def test_a_misheard_command_takes_it_too(tmp_path: Path, said: str, min_score: float) -> None:
+    """What was misheard is asked about, but yes is no PIN: sure of the words or not."""
+    talk = Talk(tmp_path, ways=Ways(min_score=min_score))
+    asked = await talk.say(said)
+    assert asked.reply == "What is the PIN to unlock the Front Door?"
+    await talk.say("yes")
+    assert talk.locked()
+    await talk.say(said)
+    await talk.say("2718")
+    assert not talk.locked()
+
+
+@pytest.mark.parametrize("said", MISHEARD)
+@pytest.mark.parametrize(
+    ("settings", "reply"),
+    [
+        ({"never": ["unlock"]}, "I may not do that by voice."),
+        ({"pin": ""}, "That needs a PIN, and none has been set."),
+    ],
+)
+async def test_a_misheard_command_is_ruled_on_as_any(
+    tmp_path: Path, said: str, settings: dict[str, Any], reply: str
+) -> None:
+    talk = Talk(tmp_path, **settings)
+    refused = await talk.say(said)
+    assert (refused.reply, refused.asks) == (reply, False)
     await talk.say("yes")
     assert talk.locked()
 
