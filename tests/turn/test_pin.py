@@ -78,7 +78,7 @@ class Talk:
         *,
         store: Store | None = None,
         pin: str = "2718",
-        ways: Ways = Ways(),
+        ways: Ways | None = None,
         **policy: Any,
     ) -> None:
         self.language = language
@@ -96,7 +96,7 @@ class Talk:
             REPLIES,
             self.registry,
             thinker=self._thinker(model) if model is not None else None,
-            ways=ways,
+            ways=ways or Ways(),
         )
         self.conversation = Conversation()
         self.events: list[TurnEvent] = []
