@@ -19,12 +19,13 @@ import numpy as np
 import pytest
 
 from assistant.audio.pcm import Pcm
+from assistant.audio.resample import resample
 from assistant.models.fetch import ensure
 from assistant.simulate.home import VirtualHome
-from assistant.tts.piper import load_piper
 from tests.support.folders import folders_with_models
 from tests.support.mosquitto import Mosquitto, free_port
 from tests.support.smollm2 import NAME, smollm2
+from tests.support.voices import joe
 
 # In real time, by ear, on whatever else the machine does: a gap of 100 ms in the sound can change a
 # word. What is broken fails three times in a row.
@@ -261,13 +262,7 @@ async def test_speech_from_a_pipe_reaches_appliances_on_a_broker_that_comes_late
 
 
 def _command(text: str) -> np.ndarray:
-    from assistant.audio.resample import resample
-
-    model = next(ensure("piper-en_US-joe-medium").glob("*.onnx"))
-    voice = load_piper(model)
-    words = np.concatenate(
-        [voice.synthesise("Hey Jarvis!").samples, voice.synthesise(text).samples]
-    )
+    words = np.concatenate([joe().synthesise(part).samples for part in ("Hey Jarvis!", text)])
     samples = resample(Pcm(words, 22050), 16000).samples // 2
     quiet = np.random.default_rng(1).normal(0, 20, 16000 * 3).astype(np.int16)
     return np.concatenate([quiet[:16000], samples, quiet])

@@ -13,9 +13,9 @@ from assistant.audio.pcm import Pcm
 from assistant.models.fetch import ensure
 from assistant.simulate.home import VirtualHome
 from assistant.stt.whisper import WhisperRecogniser
-from assistant.tts.piper import load_piper
 from tests.support.mosquitto import Mosquitto
 from tests.support.pulse import PulseServer, recorded
+from tests.support.voices import joe, joes_file
 from tests.test_daemon import service
 
 # In real time, by ear, on whatever else the machine does: a gap of 100 ms in the sound can change a
@@ -35,6 +35,7 @@ async def test_a_command_into_the_microphone_is_obeyed_and_answered_from_the_lou
     configuration = (
         f'[mqtt]\nhost = "127.0.0.1"\nport = {broker.port}\n'
         '[[source]]\ndevice = "pulse"\noutput = "pulse"\narea = "kitchen"\n'
+        f'[tts]\nvoice = "{joes_file(tmp_path / "joe")}"\n'
     )
     with sound, broker:
         async with VirtualHome("127.0.0.1", broker.port) as home:
@@ -55,8 +56,7 @@ async def test_a_command_into_the_microphone_is_obeyed_and_answered_from_the_lou
 
 
 def _spoken_command() -> Pcm:
-    voice = load_piper(next(ensure("piper-en_US-joe-medium").glob("*.onnx")))
-    name, words = voice.synthesise("Hey Jarvis!"), voice.synthesise("Turn on the kitchen light.")
+    name, words = joe().synthesise("Hey Jarvis!"), joe().synthesise("Turn on the kitchen light.")
     # The stream that PulseAudio opens for it needs a moment; a room is not silent either.
     quiet = np.random.default_rng(2).normal(0, 15, 2 * name.rate).astype(np.int16)
     pcm = Pcm(np.concatenate([quiet, name.samples, words.samples, quiet]), name.rate)

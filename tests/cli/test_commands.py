@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -18,12 +19,11 @@ import soundfile
 from assistant.audio.pcm import SAMPLE_RATE, Pcm
 from assistant.audio.resample import resample
 from assistant.audio.wav import read_wav, write_wav
-from assistant.models.fetch import ensure
 from assistant.simulate.house import home_file
-from assistant.tts.piper import load_piper
 from tests.support.folders import folders_with_models
 from tests.support.mosquitto import Mosquitto, free_port
 from tests.support.smollm2 import NAME, smollm2
+from tests.support.voices import joe
 
 from .conftest import Quickly
 
@@ -111,8 +111,7 @@ def owner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
 
 def _spoken(text: str, file: Path) -> Path:
     """`text` after the wake word, as a voice says it in a quiet room."""
-    voice = load_piper(next(ensure("piper-en_US-joe-medium").glob("*.onnx")))
-    parts = [voice.synthesise(words) for words in ("Hey Jarvis!", text)]
+    parts = [joe().synthesise(words) for words in ("Hey Jarvis!", text)]
     words = np.concatenate([part.samples for part in parts])
     samples = resample(Pcm(words, parts[0].rate), SAMPLE_RATE).samples // 2
     quiet = np.random.default_rng(1).normal(0, 20, 2 * SAMPLE_RATE).astype(np.int16)
@@ -216,6 +215,25 @@ def test_listen_takes_other_formats(owner: User, quickly: Quickly, tmp_path: Pat
     soundfile.write(tmp_path / "float.wav", noise, 44100, subtype="FLOAT")
     _, complaint = quickly("listen", "-c", str(owner.configuration), "float.wav", status=1)
     assert "no wake word was heard; it listens for “hey jarvis”" in complaint
+
+
+@pytest.mark.usefixtures("user")
+def test_listen_compiles_the_sentences_before_it_listens(
+    owner: User, quickly: Quickly, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes seconds on a small machine, in which the sound would break off."""
+    done: list[str] = []
+
+    def noted(what: str) -> None:
+        place, _, name = what.rpartition(".")
+        real = getattr(importlib.import_module(place), name)
+        monkeypatch.setattr(what, lambda *given: (done.append(name), real(*given))[1])
+
+    noted("assistant.understand.match.compile_sentences")
+    noted("assistant.compose.build_listener")
+    write_wav(tmp_path / "quiet.wav", Pcm(np.zeros(1600, np.int16), SAMPLE_RATE))
+    quickly("listen", "-c", str(owner.configuration), "quiet.wav", status=1)
+    assert done == ["compile_sentences", "build_listener"]
 
 
 def test_say_writes_a_file(user: User, quickly: Quickly) -> None:

@@ -20,6 +20,7 @@ from assistant.simulate.script import THIRTY, ScriptedTurn
 from assistant.turn.events import Heard, Spoke, TurnEnded, TurnEvent, Woken
 from tests.support.folders import folders_with_models
 from tests.support.smollm2 import NAME, smollm2
+from tests.support.voices import joes_file
 
 # In real time, by ear, on whatever else the machine does: a gap of 100 ms in the sound can change a
 # word. What is broken fails three times in a row.
@@ -39,7 +40,8 @@ async def stage(
     events: list[TurnEvent] = []
     settings = settings or Settings.model_construct()
     # No chime for the waiting: how long they wait here is the machine's business.
-    tts = settings.tts.model_copy(update={"waiting_after": 60.0})
+    voice = str(joes_file(place / "joe"))
+    tts = settings.tts.model_copy(update={"waiting_after": 60.0, "voice": voice})
     noise = coloured_noise(10, SPEECH_LEVEL - snr, pink=pink)
     async with Rehearsal(
         settings.model_copy(update={"tts": tts}),
