@@ -117,12 +117,12 @@ class VirtualHome:
         """The truth about every appliance, whether it was reported or not."""
         return {device: appliance.state() for device, appliance in self._appliances.items()}
 
-    async def wait_for(self, device: str, key: str, value: Wanted, within: float = 5.0) -> None:
+    async def wait_for(self, device: str, key: str, value: Wanted, within: float = 20.0) -> None:
         """Return once `device` has `value`; TimeoutError, `within` seconds, says what it has."""
         if missing := await self.wait_until({device: {key: value}}, within):
             raise TimeoutError(f"{missing[0]}, after {within:g} s")
 
-    async def wait_until(self, expected: Expected, within: float = 5.0) -> list[str]:
+    async def wait_until(self, expected: Expected, within: float = 20.0) -> list[str]:
         """Wait until the home is as expected; what is not so `within` seconds, one line each."""
         try:
             async with asyncio.timeout(within):

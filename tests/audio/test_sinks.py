@@ -44,7 +44,7 @@ async def test_stop_cuts_what_is_played_and_drops_what_is_queued(tmp_path: Path)
     await asyncio.sleep(0.2)
     assert sink.playing
     sink.stop()
-    await asyncio.wait_for(asyncio.gather(*plays), 5)
+    await asyncio.wait_for(asyncio.gather(*plays), 20)
     assert not sink.playing
     assert [file.name for file in found_in(tmp_path)] == ["reply-001.wav"]
     assert read_wav(tmp_path / "reply-001.wav").duration < 10

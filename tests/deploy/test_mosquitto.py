@@ -24,7 +24,7 @@ from tests.support.mosquitto import free_port
 
 SHIPPED = Path(__file__).parents[2] / "deploy" / "mosquitto"
 ACCOUNTS = ("mimo-voice", "zigbee2mqtt", "kitchen-lamp", "garage-door", "admin")
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 @dataclass(frozen=True)

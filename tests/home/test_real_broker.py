@@ -39,7 +39,7 @@ async def daemon(broker: Any, overrides: Any = None) -> Any:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def until(condition: Any, within: Any = 10.0) -> None:
+async def until(condition: Any, within: Any = 30.0) -> None:
     async with asyncio.timeout(within):
         while not condition():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.01)

@@ -15,7 +15,7 @@ from assistant.mqtt.connection import Connection
 from assistant.mqtt.message import Message
 from tests.support.mosquitto import Mosquitto
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 QUICK = Backoff(first=0.05, cap=0.2)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import time
 from pathlib import Path
 
@@ -243,7 +244,7 @@ async def test_a_crash_is_announced_by_the_broker(
         f"asyncio.run(Connection(MqttSettings(host='127.0.0.1', port={broker.port}, "
         "base_topic='crash', client_id='crash')).run())"
     )
-    process = await asyncio.create_subprocess_exec("python", "-c", program)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program)
     await ear.hears("online")
     process.kill()
     await process.wait()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ async def test_the_last_will_is_spoken(start: Open) -> None:
             f"asyncio.run(Connection(MqttSettings(host='127.0.0.1', port={settings.port}, "
             "base_topic='crash', client_id='crash')).run())"
         )
-        process = await asyncio.create_subprocess_exec("python", "-c", program)
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", program)
         await ear.hears("online")
         process.kill()
         await process.wait()

@@ -43,7 +43,7 @@ class Ear:
             self.retained[topic] = payload
             self._news.set()
 
-    async def until(self, topic: str, payload: str, within: float = 5.0) -> None:
+    async def until(self, topic: str, payload: str, within: float = 20.0) -> None:
         """Return once `payload` is the last word on `topic`."""
         async with asyncio.timeout(within):
             while self.retained.get(topic) != payload:

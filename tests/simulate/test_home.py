@@ -197,11 +197,11 @@ async def test_as_a_command(broker: Mosquitto, how: signal.Signals, left: str) -
     async with listening(broker) as ear:
         process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.DEVNULL)
         try:
-            await ear.until(BRIDGE, "online", 20)
+            await ear.until(BRIDGE, "online", 60)
             process.send_signal(how)
             await ear.until(BRIDGE, left)
         finally:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 await process.wait()
 
 
@@ -225,7 +225,7 @@ async def test_on_the_embedded_broker() -> None:
         await client.subscribe("homeassistant/#", qos=1)
         await client.subscribe(BRIDGE, qos=1)
         retained = {}
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             async for message in client.messages:
                 retained[str(message.topic)] = bytes(message.payload).decode()
                 if str(message.topic) == BRIDGE:

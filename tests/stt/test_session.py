@@ -60,14 +60,14 @@ class Stream:
     def decode(self, what: str, *, final: bool) -> Transcript:
         self.recogniser.calls.append(f"{what} {self.samples / SAMPLE_RATE:g}")
         self.recogniser.at_work.set()
-        assert self.recogniser.free.wait(10)
+        assert self.recogniser.free.wait(30)
         if self.recogniser.failure is not None:
             raise self.recogniser.failure
         return Transcript(f"{self.samples / SAMPLE_RATE:g}", final=final)
 
 
 async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not true():  # noqa: ASYNC110 -- what is waited for happens in a thread
             await asyncio.sleep(0.001)
 

@@ -23,7 +23,7 @@ from typing import Any
 
 from assistant.config import MqttSettings
 
-_PATIENCE = 10.0
+_PATIENCE = 30.0
 
 
 def free_port() -> int:

@@ -30,7 +30,7 @@ class SlowVoice:
     def synthesise(self, sentence: str) -> Pcm:
         self.asked.append(sentence)
         self.calls.release()
-        assert self.go.wait(5)
+        assert self.go.wait(20)
         if "broken" in sentence:
             raise ModelError("the voice broke; mend it")
         return Pcm(np.full(100, len(self.asked), np.int16), 1000)
@@ -70,7 +70,7 @@ async def test_next_sentence_is_made_while_the_first_is_played() -> None:
     class Sink(NotingSink):
         async def play(self, pcm: Pcm) -> None:
             if not self.played:
-                both = [await asyncio.to_thread(voice.calls.acquire, timeout=5) for _ in range(2)]
+                both = [await asyncio.to_thread(voice.calls.acquire, timeout=20) for _ in range(2)]
                 made_meanwhile.append(all(both))
             await super().play(pcm)
 
@@ -84,7 +84,7 @@ async def test_streamed_text_is_spoken_before_it_is_complete() -> None:
 
     async def tokens() -> AsyncIterator[str]:
         yield "The light is on. "
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await first_played.wait()
         yield "Any"
         yield "thing else?"
@@ -111,7 +111,7 @@ async def test_barge_in_does_not_wait_for_the_voice() -> None:
     voice, sink = SlowVoice(), NotingSink()
     voice.go.clear()
     task = asyncio.create_task(speaker(voice).say("One. Two.", sink))
-    await asyncio.to_thread(voice.calls.acquire, timeout=5)
+    await asyncio.to_thread(voice.calls.acquire, timeout=20)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

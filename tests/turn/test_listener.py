@@ -236,7 +236,7 @@ async def stage(verifier: Verifier | None = None) -> AsyncIterator[Stage]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5.0):
+    async with asyncio.timeout(20.0):
         while not condition():  # noqa: ASYNC110 -- the worker thread has a say in it
             await asyncio.sleep(0.005)
 

@@ -140,7 +140,7 @@ class Talk:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10.0):
+    async with asyncio.timeout(20.0):
         while not condition():  # noqa: ASYNC110 -- several tasks have a say in it
             await asyncio.sleep(0.005)
 
@@ -596,9 +596,9 @@ async def test_nobody_waits_for_a_model_that_can_not_be_interrupted() -> None:
     begun, free = asyncio.Event(), asyncio.Event()
     talk = Talk(Stubborn())
     running = asyncio.create_task(talk.thinker.run())
-    async with asyncio.timeout(10.0):
+    async with asyncio.timeout(20.0):
         await begun.wait()
     running.cancel()
-    await asyncio.wait([running], timeout=5.0)
+    await asyncio.wait([running], timeout=20.0)
     assert running.done()
     free.set()
