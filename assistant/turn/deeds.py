@@ -12,7 +12,7 @@ from assistant.home.executor import Executor
 from assistant.home.model import Home
 from assistant.home.vocabulary import VOCABULARY
 from assistant.plan import Plan, PlanKind, Speech
-from assistant.understand.planner import step
+from assistant.understand.caution import question_about
 from assistant.understand.policy import Policy
 
 _REPLIES: Final = {
@@ -142,7 +142,7 @@ class Deeds:
             return checked
         speech = checked.speech
         if held[1:] and speech is not None and speech.key == "core.confirm":
-            speech = Speech("core.confirm_steps", {"steps": [step(a, self._home) for a in held]})
+            speech = question_about(held, self._home)
         return Plan(PlanKind.ASK, actions=held, confirm=True, pin=checked.pin, speech=speech)
 
     async def outcomes(self) -> tuple[Outcome, ...]:

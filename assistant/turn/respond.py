@@ -25,22 +25,22 @@ from assistant.turn.reply import Replies
 from assistant.turn.saying import Reply, unless
 from assistant.turn.thinker import Thinker
 from assistant.turn.trace import Observer
+from assistant.understand.caution import question_about
 from assistant.understand.conversation import Conversation, Deed, Pending, answer, spoken_of
 from assistant.understand.explain import Considered, Note, Verdict, ignore
 from assistant.understand.language import load_language
 from assistant.understand.later import Agreed
 from assistant.understand.pin import HIDDEN, confides, keyed, refused
-from assistant.understand.planner import (
+from assistant.understand.plan_events import (
     Acting,
     Asking,
     Confirming,
     Excusing,
     PlanEvent,
-    Planner,
     Saying,
     planned,
-    step,
 )
+from assistant.understand.planner import Planner
 from assistant.understand.policy import Policy
 from assistant.understand.prompt import Exchange
 from assistant.understand.recall import Recalled
@@ -387,8 +387,7 @@ class Responder:
         score = plan.score if plan is not None else 0.0
         speech = not_understood(here.utterance)
         if plan is not None and plan.kind is PlanKind.ACT:
-            steps = [step(action, here.home) for action in plan.actions]
-            question = Speech("core.confirm_steps", {"steps": steps})
+            question = question_about(plan.actions, here.home)
             return replace(plan, kind=PlanKind.ASK, confirm=True, speech=question)
         if self._thinker is not None and self._thinker.loading:
             speech = Speech("core.model_loading")

@@ -7,25 +7,56 @@ put to it so.
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
-from assistant.llm.model import Message, Role
+from assistant.errors import LlmError
+from assistant.llm.model import Finish, Message, Query, Role
+from assistant.llm.timed import Timed
 from assistant.plan import Utterance
 from assistant.understand.answer import sayable
+from assistant.understand.plan_events import PlanEvent, Saying, excuse
 from assistant.understand.prompt import Exchange, spoken
 
-LIMIT: Final = 80
+_LIMIT: Final = 80
 """Tokens of an answer."""
-
 _MOST_SENTENCES: Final = 2
 _MOST_EXCHANGES: Final = 1
 _END: Final = re.compile(r"[.!?…][\"'”’»)]*\s+|\n+")
 _LANGUAGES: Final = {"it": " in Italian"}
 
 
-def chat_messages(utterance: Utterance, history: Sequence[Exchange]) -> tuple[Message, ...]:
+async def chat(
+    utterance: Utterance, history: Sequence[Exchange], model: Timed
+) -> AsyncGenerator[PlanEvent, None]:
+    """Answer `utterance`, sentence by sentence. Raises nothing that a model can cause."""
+    query = Query(_messages(utterance, history), limit=_LIMIT)
+    sentences, came, finish = _Sentences(), False, None
+    try:
+        async with contextlib.aclosing(model.pieces(query, lambda: came)) as pieces:
+            async for piece in pieces:
+                finish = piece.finish
+                said = sentences.feed(piece.text)
+                if finish is not None:
+                    said += sentences.end(cut=finish is Finish.LENGTH)
+                if said:
+                    came = True
+                    yield Saying(said)
+                if sentences.finished:
+                    break
+    except TimeoutError:
+        yield excuse("core.model_late", "the model took too long", utterance)
+        return
+    except LlmError as error:
+        yield excuse("core.model_failed", str(error), utterance)
+        return
+    if not came:
+        yield excuse("core.not_understood", "the model said nothing", utterance)
+
+
+def _messages(utterance: Utterance, history: Sequence[Exchange]) -> tuple[Message, ...]:
     """The dialogue of which the answer to `utterance` is the next."""
     told = _LANGUAGES.get(utterance.language, "")
     rule = f"You are a voice assistant. Answer{told} in one or two short sentences."
@@ -36,7 +67,7 @@ def chat_messages(utterance: Utterance, history: Sequence[Exchange]) -> tuple[Me
     return (*messages, Message(Role.USER, spoken(utterance.text)))
 
 
-class Sentences:
+class _Sentences:
     """Passes whole sentences on, the first few, and none twice: small models ramble."""
 
     def __init__(self) -> None:

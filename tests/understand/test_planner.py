@@ -19,17 +19,16 @@ from assistant.llm.model import Finish, Message, Piece, Query
 from assistant.plan import PlanKind, Utterance
 from assistant.skill import Skills
 from assistant.turn.reply import Replies
-from assistant.understand.planner import (
+from assistant.understand.plan_events import (
     Acting,
     Asking,
     Confirming,
     Excusing,
     PlanEvent,
-    Planner,
-    PlannerSettings,
     Saying,
     planned,
 )
+from assistant.understand.planner import Planner, PlannerSettings
 from assistant.understand.policy import Policy
 from assistant.understand.prompt import Exchange
 
@@ -492,7 +491,7 @@ async def test_a_model_that_can_t_stop_is_excused_in_time_all_the_same(villa: Ho
     assert event.plan.speech.key == "core.model_late"
     assert not model.closed
     free.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while not model.closed:  # noqa: ASYNC110 -- it has nothing else to tell by
             await asyncio.sleep(0.01)
 
