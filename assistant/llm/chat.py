@@ -1,8 +1,8 @@
 """From messages to the tokens of a prompt, by the chat template that came with the checkpoint.
 
-The template is Jinja written by others: it runs in Jinja's sandbox, with what Hugging Face offers
-to templates and no more, and what it makes is bounded. What people and devices say can't act as
-control tokens: `<|im_end|>` in a message is tokenised like any other letters.
+The template is Jinja written by others: it runs in a sandbox, with what Hugging Face offers to
+templates and no more, in bounded time and memory. What people and devices say can't act as control
+tokens: `<|im_end|>` in a message is tokenised like any other letters.
 """
 
 from __future__ import annotations
@@ -11,20 +11,15 @@ import json
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from functools import cached_property
 from itertools import takewhile
 from typing import Any, Final
 
-from jinja2 import TemplateError, nodes
-from jinja2.ext import Extension, loopcontrols
-from jinja2.meta import find_undeclared_variables
-from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
 from assistant.errors import LlmError, ModelError
 from assistant.llm.model import Message, Role
+from assistant.llm.sandbox import Sandbox
 from assistant.llm.text import THINK, THINK_END
 
 AFTER_THOUGHT: Final = "\n\n"
@@ -36,31 +31,20 @@ NO_THOUGHT: Final = f"{THINK}\n{THOUGHT_END}"
 
 _SOURCE_LIMIT: Final = 1 << 18
 """Characters of a template."""
-_OUTPUT_LIMIT: Final = 1 << 22
-"""Characters of a prompt: far beyond every context."""
 _SWITCH: Final = "enable_thinking"
 """The variable by which newer templates let thinking be switched off."""
 _PROBES: Final = ("a", "Z", "7", " b", "\n", "\n\nc", " \n", "\t", '"', "—", "é", "。")
 """Contents that begin as differently as contents can."""
+_PLAIN: Final = "Turn on the light."
 
-# What a template may fail with beside its own errors, handed values it did not expect.
-_FAILURES: Final = (
-    TemplateError,
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    MemoryError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
+_SANDBOX: Final = Sandbox()
 
 
 class ChatTemplate:
     """A checkpoint's chat template. `bos` and `eos` are the texts of those tokens, or empty.
 
     `thinks`: the model is one that thinks between `<think>` and `</think>`; None: it is if its
-    template mentions the mark. Raises ModelError where the template is not Jinja or is too long.
+    template mentions the mark. Raises ModelError where the template is not Jinja, or too long.
     """
 
     def __init__(self, source: str, *, bos: str, eos: str, thinks: bool | None = None) -> None:
@@ -70,14 +54,14 @@ class ChatTemplate:
         # Stands for contents while a template is rendered. Of digits, so that no filter changes it;
         # unguessable, so that no content contains it.
         self._mark = "".join(secrets.choice("123456789") for _ in range(24))
-        environment = _environment(self._json)
-        try:
-            self._template = environment.from_string(source)
-            unknown = find_undeclared_variables(environment.parse(source))
-        except (TemplateError, ValueError, RecursionError) as error:
-            raise ModelError(f"the model's chat template can't be used: {error}") from error
-        self._switched = _SWITCH in unknown
+        self._source = source
+        self._switched = _SWITCH in self._ask("can't be used")["asked"]
         self.thinks = THINK in source if thinks is None else thinks
+
+    def check(self) -> None:
+        """Raise ModelError where the template fails with a plain question, or leaves it out."""
+        if _PLAIN not in self.render([Message(Role.USER, _PLAIN)], thinking=False):
+            raise ModelError("the model's chat template leaves out what the user says")
 
     @cached_property
     def opens_thought(self) -> bool:
@@ -156,39 +140,16 @@ class ChatTemplate:
         }
         if self._switched:
             variables[_SWITCH] = thinking
-        parts, length = [], 0
-        try:
-            for part in self._template.generate(variables):
-                parts.append(part)
-                length += len(part)
-                if length > _OUTPUT_LIMIT:
-                    raise ModelError(
-                        f"the model's chat template makes more than {_OUTPUT_LIMIT} characters"
-                    )
-        except _FAILURES as error:
-            raise ModelError(f"the model's chat template failed: {error}"[:300]) from error
-        text = "".join(parts)
+        text = _sound(self._ask("failed", variables=variables)["text"])
         if thinking or not generate or self._switched or not self.thinks:
             return text
         return _without_thought(text)
 
-    def _json(
-        self,
-        value: Any,
-        ensure_ascii: bool = False,
-        indent: int | None = None,
-        separators: tuple[str, str] | None = None,
-        sort_keys: bool = False,
-    ) -> str:
-        """The filter `tojson`, which has contents written as JSON when they are put in place."""
-        text = json.dumps(
-            value,
-            ensure_ascii=ensure_ascii,
-            indent=indent,
-            separators=separators,
-            sort_keys=sort_keys,
-        )
-        return text.replace(f"{self._mark}0", f"{self._mark}1")
+    def _ask(self, what: str, **request: Any) -> dict[str, Any]:
+        answer = _SANDBOX.ask(source=self._source, mark=self._mark, **request)
+        if "error" in answer:
+            raise ModelError(f"the model's chat template {what}: {answer['error']}"[:300])
+        return answer
 
 
 def encode(
@@ -301,31 +262,3 @@ def _sound_all(value: Any, change: Callable[[str], str] = str) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
     raise LlmError(f"a tool's definition holds {type(value).__name__}, which is not of JSON")
-
-
-class _Generation(Extension):
-    """Hugging Face's `{% generation %}`, which marks for training what the assistant says."""
-
-    tags = {"generation"}  # noqa: RUF012  # as Jinja declares it
-
-    def parse(self, parser: Parser) -> list[nodes.Node]:
-        next(parser.stream)
-        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
-
-
-def _environment(tojson: Callable[..., str]) -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _Generation]
-    )
-    environment.filters["tojson"] = tojson
-    environment.globals["raise_exception"] = _raise
-    environment.globals["strftime_now"] = _now
-    return environment
-
-
-def _raise(message: str) -> None:
-    raise TemplateError(message)
-
-
-def _now(form: str) -> str:
-    return datetime.now().strftime(form)

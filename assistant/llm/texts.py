@@ -22,7 +22,7 @@ def read_tokenizer(directory: ModelDirectory) -> Tokenizer:
 
 
 def read_template(directory: ModelDirectory, tokenizer: Tokenizer) -> ChatTemplate:
-    """The model's chat template. Raises ModelError where its file is damaged."""
+    """The model's chat template. Raises ModelError where it can't be used."""
     path = directory.folder / TEMPLATE
     try:
         source = path.read_text(encoding="utf-8")
@@ -32,4 +32,9 @@ def read_template(directory: ModelDirectory, tokenizer: Tokenizer) -> ChatTempla
     bos, eos = ("" if end is None else tokenizer.id_to_token(end) or "" for end in ends)
     # MiMo was trained to think before it answers, whether its template says so or not.
     thinks = True if directory.architecture.family is Family.MIMO else None
-    return ChatTemplate(source, bos=bos, eos=eos, thinks=thinks)
+    try:
+        template = ChatTemplate(source, bos=bos, eos=eos, thinks=thinks)
+        template.check()
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}; build another version of the model") from error
+    return template

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import os
 import re
+import signal
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +13,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from assistant.errors import LlmError, ModelError
+from assistant.llm import sandbox
 from assistant.llm.chat import NO_THOUGHT, ChatTemplate, encode, static_prefix
 from assistant.llm.model import Message, Role
 from tests.llm.bytelevel import CHATML_SPECIAL, GPT2, LLAMA3, LLAMA3_SPECIAL, tokenizer
@@ -287,12 +291,87 @@ def test_without_messages_there_is_nothing_to_answer() -> None:
         "{% for i in range(99999) %}{% for j in range(99999) %}xxxxxxxxxx{% endfor %}{% endfor %}",
         "{{ nothing.at.all }}",
         "{{ 'x' * 10 ** 15 }}",
+        "{{ cycler() }}",
     ],
 )
 def test_a_template_that_fails_is_the_models_fault(source: str) -> None:
     template = ChatTemplate(source, bos="", eos="")
     with pytest.raises(ModelError, match="chat template"):
         template.render(user("Hi"), thinking=False)
+
+
+ENDLESS = {
+    "empty loops": "{% for i in range(99999) %}" * 4 + "{% endfor %}" * 4,
+    "macros": "{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}"
+    "{{ f(99) }}",
+    "loops that call themselves": "{% for i in range(99) recursive %}"
+    "{{ loop(range(99)) if loop.depth < 50 }}{% endfor %}",
+    "a power": "{{ (messages | length + 9) ** (10 ** 9) }}",
+    "a power that is computed while it is read": "{{ 10 ** (10 ** 10) }}",
+    "a comparison": "{% set n = namespace(x=[1], y=[1]) %}{% for i in range(99) %}"
+    "{% set n.x = [n.x, n.x] %}{% set n.y = [n.y, n.y] %}{% endfor %}{{ n.x == n.y }}",
+    "lists in lists": "{% set n = namespace(x=[1]) %}{% for i in range(99) %}"
+    "{% set n.x = [n.x, n.x] %}{% endfor %}{{ n.x }}",
+}
+HUGE = {
+    "a product": "{{ messages[0].role * 10 ** 9 }}",
+    "a product that is computed while it is read": "{{ 'x' * 10 ** 9 }}",
+    "padding": "{{ 'x' | center(10 ** 9) }}",
+    "a format": "{{ '%1000000000d' | format(1) }}",
+    "doubling": "{% set n = namespace(x='abcd') %}{% for i in range(99) %}"
+    "{% set n.x = n.x ~ n.x %}{% endfor %}{{ n.x | length }}",
+    "a block": "{% set x %}{% for i in range(9999) %}{{ '%99999d' | format(1) }}{% endfor %}"
+    "{% endset %}{{ x | length }}",
+}
+
+
+def tried(source: str) -> None:
+    """Raises ModelError: now, where all is constant, or when it is rendered."""
+    ChatTemplate(source, bos="", eos="").render(user("Hi"), thinking=False)
+
+
+@pytest.mark.parametrize("source", ENDLESS.values(), ids=ENDLESS.keys())
+def test_a_template_without_end_is_given_up(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "SECONDS", 0.1)
+    with pytest.raises(ModelError, match=r"chat template .* more than 0\.1 s"):
+        tried(source)
+    assert MIMO.template.render(user("Hi"), thinking=True).count("<|im_start|>") == 3
+
+
+@pytest.mark.parametrize("source", HUGE.values(), ids=HUGE.keys())
+def test_a_template_does_not_fill_the_memory(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "SECONDS", 30.0)
+    with pytest.raises(ModelError, match=r"chat template .* memory"):
+        tried(source)
+    assert MIMO.template.render(user("Hi"), thinking=True).count("<|im_start|>") == 3
+
+
+def sandboxes() -> list[int]:
+    """The living processes of this one that templates run in."""
+    children = [pid for task in Path("/proc/self/task").iterdir()
+                for pid in (task / "children").read_text().split()]  # fmt: skip
+    return [int(pid) for pid in children if b"sandbox" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def test_a_process_that_was_killed_is_replaced() -> None:
+    MIMO.template.check()
+    (process,) = sandboxes()
+    os.kill(process, signal.SIGKILL)
+    os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
+    assert MIMO.template.render(user("Hi"), thinking=True).count("<|im_start|>") == 3
+
+
+def test_a_template_that_makes_letters_of_halves_is_no_trouble() -> None:
+    template = ChatTemplate("{{ '\\ud800' }}{{ messages[0].content }}", bos="", eos="")
+    assert QWEN_TOKENS.decode(encode(QWEN_TOKENS, template, [Message(Role.USER, "x")])) == "\ufffdx"
+
+
+def test_whether_a_template_can_be_used_is_told_in_advance() -> None:
+    MIMO.template.check()
+    with pytest.raises(ModelError, match="leaves out what the user says"):
+        ChatTemplate("<|im_start|>assistant", bos="", eos="").check()
+    with pytest.raises(ModelError, match="chat template failed"):
+        ChatTemplate("{{ 1 // 0 * messages[0].content }}", bos="", eos="").check()
 
 
 @pytest.mark.parametrize("source", ["{% if %}", "{{ x", "{% nonsense %}", "a" * 300_000])

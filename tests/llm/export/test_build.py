@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from assistant.errors import ModelError
+from assistant.llm import sandbox
 from assistant.llm.checkpoint.open import open_checkpoint
 from assistant.llm.directory import ModelDirectory, read_directory
 from assistant.llm.export import swap
@@ -33,6 +34,7 @@ Floats = NDArray[np.float32]
 Q4 = Quantisation(block=32)
 FLOATS = Quantisation(bits=32, head_bits=32, embedding_bits=32, mtp_input_bits=32)
 MIXED = Quantisation(block=64, head_bits=8, embedding_bits=8, mtp_input_bits=32)
+ENDLESS = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
 
 
 def stored_weights(directory: ModelDirectory, tensor: Stored) -> Floats:
@@ -421,11 +423,13 @@ def test_a_tokenizer_that_does_not_fit_is_refused(
         ("{{ messages[5].content }}", "chat template failed"),
         ("{{ raise_exception('tools are needed') }}", "chat template failed: tools are needed"),
         ("<|im_start|>assistant", "leaves out what the user says; get another version"),
+        (ENDLESS, "computes for more than 0.1 s; get another version"),
     ],
 )
 def test_a_template_that_can_t_be_used_is_refused_before_any_work(
-    tmp_path: Path, template: str, says: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, template: str, says: str
 ) -> None:
+    monkeypatch.setattr(sandbox, "SECONDS", 0.1)
     source = write_checkpoint(tmp_path / "c")
     (source / "chat_template.jinja").write_text(template)
     with pytest.raises(ModelError, match=says):
