@@ -38,11 +38,11 @@ class Lists:
     def refresh(self) -> None:
         """Show the registry what is on the lists now; call it before a turn."""
         for list_id in self._ids:
-            self._registry.report(list_id, {"items": list(self._store.items(list_id))})
+            self._registry.report(list_id, {"items": self._store.items(list_id)})
 
     async def carry(self, device: Device, action: Action) -> tuple[str, ...]:
         """Add, tick off or remove an item: on disk first, then in the registry."""
-        current = replace(device, state={"items": list(self._store.items(device.id))})
+        current = replace(device, state={"items": self._store.items(device.id)})
         changes = self._registry.vocabulary.effect(current, action)
         items = changes.get("items")
         if isinstance(items, list | tuple):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -221,16 +222,16 @@ def _shared_out(parts: Sequence[Plan], outcomes: list[Outcome]) -> list[list[Out
     """Which of `outcomes`, which are in the order of the actions, belong to which part."""
     shares: list[list[Outcome]] = []
     for part in parts:
-        devices = {device for action in part.actions for device in action.devices}
+        devices = Counter(device for action in part.actions for device in action.devices)
         names = {action.name for action in part.actions if not action.devices}
         share = []
         while outcomes and (
-            outcomes[0].device in devices
+            devices[outcomes[0].device] > 0
             if outcomes[0].device is not None
             else outcomes[0].action.name in names
         ):
             share.append(outcomes.pop(0))
-            devices.discard(share[-1].device or "")
+            devices[share[-1].device or ""] -= 1
         shares.append(share)
     return shares
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from assistant.home.model import Device, DeviceType
 from assistant.plan import Plan, PlanKind, Speech
 from assistant.skill import Request
+from assistant.understand.commands import parts_of
 from assistant.understand.language import load_language
 from assistant.understand.normal import squeeze
 from assistant.understand.target import UNKNOWN, act, find, refuse
@@ -15,10 +17,18 @@ _LIST = (DeviceType.TODO_LIST,)
 
 
 def add(request: Request) -> Plan:
-    """ "Put milk on the shopping list"."""
+    """ "Put milk on the shopping list", "put milk, eggs and bread on it"."""
     if _points_at_nothing(request):
         return UNKNOWN
-    return act(request, "list_add", _LIST, {"item": request.slots["item"]}, prefer=_for_shopping)
+    item = str(request.slots["item"])
+    plan = act(request, "list_add", _LIST, {"item": item}, prefer=_for_shopping)
+    items = _enumerated(item, request)
+    actions = (
+        replace(action, params={**action.params, "item": one})
+        for action in plan.actions
+        for one in items
+    )
+    return replace(plan, actions=tuple(actions))
 
 
 def complete(request: Request) -> Plan:
@@ -52,6 +62,12 @@ def has(request: Request) -> Plan:
     values = {"name": chosen.name, "item": item or said, "yes": item is not None}
     speech = Speech("has", values)
     return Plan(PlanKind.ANSWER, query="list_get", devices=(chosen.id,), speech=speech)
+
+
+def _enumerated(item: str, request: Request) -> list[str]:
+    """The items that commas part; without any, "bread and butter" is one."""
+    language = load_language(request.utterance.language)
+    return [part.text for part in parts_of(item, language)] if "," in item else [item]
 
 
 def _take(request: Request, action: str) -> Plan:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from assistant.errors import AssistantError, SkillError
-from assistant.home.action import Action
+from assistant.home.action import Action, Result
+from assistant.home.executor import Executor
+from assistant.home.lists import SHOPPING, Lists
 from assistant.home.model import Area, Home
 from assistant.home.registry import Registry
 from assistant.store import Store
@@ -131,6 +133,16 @@ def test_lists_are_kept(tmp_path: Path) -> None:
     assert again.items("shopping") == ("eggs", "milk", "tea")
     assert again.items("chores") == ()
     again.close()
+
+
+async def test_a_change_of_the_households_own_list_is_confirmed_at_once() -> None:
+    registry, store = Registry(), Store(None)
+    Lists(registry, store, {SHOPPING: "Shopping list"})
+    executor = Executor(registry, timeout=0.2)
+    for name, item in [("list_add", "milk"), ("list_add", "eggs"), ("list_remove", "milk")]:
+        (outcome,) = await executor.execute([Action(name, (SHOPPING,), {"item": item})])
+        assert outcome.result is Result.CONFIRMED, outcome
+    assert store.items(SHOPPING) == ("eggs",)
 
 
 def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:
