@@ -218,6 +218,11 @@ class Mind:
     announcer: Announcer
     custom: CustomSentences
 
+    async def prepare(self, language: str) -> None:
+        """Compile the sentences of `language`, seconds' work, before anybody waits for them."""
+        home = self.registry.home()
+        await asyncio.to_thread(self.understanding.prepare, language, home)
+
 
 async def find_model(settings: LlmSettings, folders: Directories) -> LanguageModel | None:
     """The configured language model, not yet in memory; None where there is to be none.

@@ -214,9 +214,7 @@ async def _live(
     async with open_home(settings, folders) as link:
         load = partial(language.get, settings.llm)
         with open_mind(settings, folders, link.registry, tracer, load) as mind:
-            await asyncio.to_thread(
-                mind.understanding.prepare, settings.language, link.registry.home()
-            )
+            await mind.prepare(settings.language)
             await _serve_sources(settings, link, mind, tracer, models, language, shown)
 
 

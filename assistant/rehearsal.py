@@ -161,9 +161,7 @@ class Rehearsal:
                 load if self._thinks else None,
             )
         )
-        await asyncio.to_thread(
-            self.mind.understanding.prepare, self._settings.language, self.link.registry.home()
-        )
+        await self.mind.prepare(self._settings.language)
         # Nobody is to wait for it in the midst of a turn.
         await self.mind.thinker.planner()
         self._stack.callback(

@@ -109,6 +109,7 @@ def command(
             check_area(area, link.registry)
             warn_of_emptiness(link)
             with open_mind(settings, directories(), link.registry, observe, load) as mind:
+                await mind.prepare(settings.language)
                 conversation = Conversation()
                 for sentence in text:
                     utterance = Utterance(sentence, settings.language, area, spoken_at=time.time())

@@ -83,6 +83,7 @@ def command(
             check_area(area, link.registry)
             warn_of_emptiness(link)
             with open_mind(settings, directories(), link.registry, observe, load) as mind:
+                await mind.prepare(settings.language)
                 keep_vocabulary(settings, models.recogniser, link.registry)
                 listener = build_listener(settings, source, sink, models, mind, observe, area)
                 await listener.run()

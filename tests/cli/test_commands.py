@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import signal
@@ -11,15 +10,19 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import soundfile
 
+from assistant import compose
 from assistant.audio.pcm import SAMPLE_RATE, Pcm
 from assistant.audio.resample import resample
 from assistant.audio.wav import read_wav, write_wav
+from assistant.errors import AssistantError
 from assistant.simulate.house import home_file
+from assistant.understand import match
 from tests.support.folders import folders_with_models
 from tests.support.mosquitto import Mosquitto, free_port
 from tests.support.smollm2 import NAME, smollm2
@@ -217,23 +220,20 @@ def test_listen_takes_other_formats(owner: User, quickly: Quickly, tmp_path: Pat
     assert "no wake word was heard; it listens for “hey jarvis”" in complaint
 
 
-@pytest.mark.usefixtures("user")
 def test_listen_compiles_the_sentences_before_it_listens(
     owner: User, quickly: Quickly, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It takes seconds on a small machine, in which the sound would break off."""
-    done: list[str] = []
 
-    def noted(what: str) -> None:
-        place, _, name = what.rpartition(".")
-        real = getattr(importlib.import_module(place), name)
-        monkeypatch.setattr(what, lambda *given: (done.append(name), real(*given))[1])
+    def compiles(*_: object) -> None:
+        raise AssistantError("the sentences are being compiled")
 
-    noted("assistant.understand.match.compile_sentences")
-    noted("assistant.compose.build_listener")
+    monkeypatch.setattr(match, "compile_sentences", compiles)
+    monkeypatch.setattr(compose, "load_speech", Mock())
+    monkeypatch.setattr(compose, "build_listener", Mock(side_effect=AssistantError("listening")))
     write_wav(tmp_path / "quiet.wav", Pcm(np.zeros(1600, np.int16), SAMPLE_RATE))
-    quickly("listen", "-c", str(owner.configuration), "quiet.wav", status=1)
-    assert done == ["compile_sentences", "build_listener"]
+    _, complaint = quickly("listen", "-c", str(owner.configuration), "quiet.wav", status=1)
+    assert complaint == "assistant: the sentences are being compiled\n"
 
 
 def test_say_writes_a_file(user: User, quickly: Quickly) -> None:
