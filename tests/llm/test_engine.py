@@ -16,11 +16,13 @@ import pytest
 
 from assistant.errors import LlmError, ModelError, QueryError
 from assistant.llm import memory, sandbox
-from assistant.llm.decoder import Runtime
+from assistant.llm.decoder import Decoder, Runtime
 from assistant.llm.directory import ModelDirectory
-from assistant.llm.engine import Engine, EngineSettings, _Reading
+from assistant.llm.engine import Engine, EngineSettings
 from assistant.llm.model import Finish, Message, Piece, Query, Role, Sampling
 from assistant.llm.quantisation import Quantisation
+from assistant.llm.texts import read_tokenizer
+from assistant.llm.worker import Worker
 from tests.llm.fake import build_tiny
 from tests.support.smollm2 import smollm2
 
@@ -53,14 +55,18 @@ async def _text(engine: Engine, *messages: Message, **query: Any) -> str:
     return "".join(piece.text for piece in await _pieces(engine, *messages, **query))
 
 
+def _decoder(engine: Engine) -> Decoder:
+    decoder = engine._worker.decoder
+    assert decoder is not None
+    return decoder
+
+
 def _passes(engine: Engine) -> int:
-    assert engine._loaded is not None
-    return engine._loaded.decoder.passes
+    return _decoder(engine).passes
 
 
 def _sequence(engine: Engine) -> Sequence[int]:
-    assert engine._loaded is not None
-    return engine._loaded.decoder.tokens
+    return _decoder(engine).tokens
 
 
 async def test_an_answer_comes_piece_by_piece(engine: Engine) -> None:
@@ -383,17 +389,20 @@ async def test_whoever_asks_while_the_model_loads_goes_before_what_is_read_ahead
 
 
 @pytest.mark.parametrize("free", [1 << 40, 1 << 20])
-async def test_what_is_read_ahead_is_copied_only_where_there_is_memory_for_it(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch, free: int
+def test_what_is_read_ahead_is_copied_only_where_there_is_memory_for_it(
+    tiny: ModelDirectory, monkeypatch: pytest.MonkeyPatch, free: int
 ) -> None:
     """When it has to wait: where there is none, it is read again from its beginning."""
-    await engine.prepare([RULES])
-    assert engine._loaded is not None
+    worker = Worker(tiny, Runtime(context=2048), None)
+    reading = worker.prompt([RULES], keep=True)
+    assert worker.read(reading, keep=True)
+    assert worker.decoder is not None
     monkeypatch.setattr(memory, "available", lambda: free)
-    reading = _Reading([*_sequence(engine), 1, 2, 3])
-    engine._loaded.decoder.cancel()
-    assert not engine._read(reading, True)
-    assert (reading.saved is not None) == (free == 1 << 40)
+    worker.decoder.cancel()
+    reading.tokens += [1, 2, 3]
+    assert not worker.read(reading, keep=True)
+    assert (reading.copy is not None) == (free == 1 << 40)
+    worker.close()
 
 
 async def test_whoever_dawdles_over_an_answer_keeps_nobody_waiting(engine: Engine) -> None:
@@ -421,9 +430,7 @@ async def test_an_answer_given_up_twice_is_given_up(engine: Engine) -> None:
 
 async def test_between_a_thought_and_its_answer_is_an_empty_line(engine: Engine) -> None:
     """Also after a thought that ended by itself: so it was in training, whatever the grammar."""
-    await engine.load()
-    assert engine._loaded is not None
-    tokenizer = engine._loaded.tokenizer
+    tokenizer = read_tokenizer(engine.directory)
     by_itself = []
     for seed in (1, 13, 40):
         chance = Sampling(temperature=1.0, seed=seed)
