@@ -15,7 +15,6 @@ import numpy as np
 
 from assistant.llm import memory
 from assistant.llm.decoder import Decoder, Floats
-from assistant.llm.directory import TEMPLATE
 from assistant.llm.prefix import PrefixStore, key
 
 _WORTH_RESTORING: Final = 64
@@ -110,8 +109,7 @@ def _key(decoder: Decoder, tokens: Sequence[int]) -> str:
     d = decoder.directory
     weights = " ".join(file.sha256 for _, file in sorted(d.files.items())) or d.built
     shape = [array.shape[0] for array in decoder.snapshot(0)]
-    template = (d.folder / TEMPLATE).read_text(encoding="utf-8")
-    return key(f"{weights} {shape}", template, tokens)
+    return key(f"{weights} {shape}", "", tokens)  # what the template made is in the tokens
 
 
 def _shared(first: Sequence[int], second: Sequence[int]) -> int:
