@@ -208,7 +208,7 @@ def test_unknown_repositories_and_revisions_are_told(hub: Hub) -> None:
 def test_nobody_there_says_so() -> None:
     with served(Hub({})) as hub:
         pass
-    with pytest.raises(ModelError, match="does not answer.*models build FOLDER"):
+    with pytest.raises(ModelError, match=r"does not answer.*models build FOLDER"):
         look_up(hub)
 
 
