@@ -44,6 +44,8 @@ from assistant.simulate.expectation import shortfalls
 from assistant.simulate.home import VirtualHome
 from assistant.simulate.house import home_file
 from assistant.simulate.script import ScriptedTurn
+from assistant.tts.piper import Piper
+from assistant.tts.select import select_voice
 from assistant.tts.voice import Voice
 from assistant.turn.events import SpeechEnded, TurnEvent
 from assistant.turn.trace import Observer, Tracer, TurnRecord
@@ -114,7 +116,8 @@ class Rehearsal:
         self._records: asyncio.Queue[TurnRecord] = asyncio.Queue(64)
         self._decided = 0.0
         self._stack = AsyncExitStack()
-        self._voice: Voice
+        self.voice: Voice
+        """Who speaks to the assistant."""
         self.link: HomeLink
         self.home: VirtualHome
         self.mind: Mind
@@ -139,9 +142,7 @@ class Rehearsal:
 
     async def _build(self) -> None:
         self.models = await asyncio.to_thread(load_speech, self._settings)
-        if self.models.speaker is None:
-            raise AssistantError('the rehearsal needs a voice: engine is "none" in [tts]')
-        self._voice = self.models.speaker.voice
+        self.voice = await asyncio.to_thread(_talker, self._settings)
         self.link = await self._stack.enter_async_context(open_home(self._settings, self._folders))
         await self.link.connection.ready()
         broker = self.link.mqtt
@@ -211,8 +212,8 @@ class Rehearsal:
 
     def spoken(self, text: str) -> Pcm:
         """The wake word and `text` as the voice says them, at SPEECH_LEVEL. Blocking."""
-        name = self._voice.synthesise(self._settings.wake.words[0].title() + "!")
-        words = self._voice.synthesise(text[0].upper() + text[1:] + ".")
+        name = self.voice.synthesise(self._settings.wake.words[0].title() + "!")
+        words = self.voice.synthesise(text[0].upper() + text[1:] + ".")
         pause = np.zeros(round(PAUSE * name.rate), np.int16)
         both = Pcm(np.concatenate([_trimmed(name), pause, _trimmed(words)]), name.rate)
         return at_level(both, SPEECH_LEVEL + level(both.samples) - active_level(both))
@@ -231,6 +232,16 @@ class Rehearsal:
     def _ended(self, record: TurnRecord) -> None:
         if not self._records.full():
             self._records.put_nowait(record)
+
+
+def _talker(settings: Settings) -> Voice:
+    """A voice that says a sentence the same way each time: varied by chance, one in a hundred is
+    misheard. Blocking.
+    """
+    voice = select_voice(settings.tts, settings.language)
+    if voice is None:
+        raise AssistantError('the rehearsal needs a voice: engine is "none" in [tts]')
+    return replace(voice, steady=True) if isinstance(voice, Piper) else voice
 
 
 @asynccontextmanager

@@ -19,7 +19,8 @@ class Piper:
     """A loaded Piper voice; thread-safe. `dataclasses.replace` changes the pace for nothing.
 
     `speed` 1.25 speaks a quarter faster; `volume` is the peak of each sentence in 0..1: every
-    sentence is scaled to it, so that "OK" is as loud as a long reply.
+    sentence is scaled to it, so that "OK" is as loud as a long reply. A `steady` voice says a
+    sentence the same way each time; others vary it by chance, which sounds livelier.
     """
 
     name: str
@@ -27,11 +28,15 @@ class Piper:
     engine: PiperVoice = field(repr=False)
     speed: float = 1.0
     volume: float = 0.9
+    steady: bool = False
 
     def synthesise(self, sentence: str) -> Pcm:
         """Speak one sentence of normalised text (empty text: no samples)."""
         pace = self.engine.config.length_scale / self.speed
-        config = SynthesisConfig(length_scale=pace, volume=self.volume)
+        chance = 0.0 if self.steady else None  # None: as much as the voice's maker gave it
+        config = SynthesisConfig(
+            length_scale=pace, volume=self.volume, noise_scale=chance, noise_w_scale=chance
+        )
         try:
             parts = [chunk.audio_int16_array for chunk in self.engine.synthesize(sentence, config)]
         # onnxruntime and espeak raise classes of their own that share no narrower base.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -13,10 +14,7 @@ from assistant.tts.piper import Piper, load_piper
 @cache
 def joe() -> Piper:
     """Piper without its random variation: a sentence in fifty is said so that it is misheard."""
-    voice = load_piper(_model())
-    voice.engine.config.noise_scale = 0.0
-    voice.engine.config.noise_w_scale = 0.0
-    return voice
+    return replace(load_piper(_model()), steady=True)
 
 
 def joes_file(folder: Path) -> Path:

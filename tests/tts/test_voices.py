@@ -39,6 +39,13 @@ def test_speed_shortens_and_volume_scales(joe: Piper) -> None:
     assert peak(fast) == pytest.approx(0.3, abs=0.01)
 
 
+def test_a_steady_voice_says_a_sentence_the_same_way_each_time(joe: Piper) -> None:
+    for steady in (True, False):
+        voice = dataclasses.replace(joe, steady=steady)
+        once, again = (voice.synthesise("Done.").samples for _ in range(2))
+        assert np.array_equal(once, again) is steady
+
+
 @pytest.mark.parametrize("nothing", ["", " "])
 def test_nothing_to_say_is_no_sound(joe: Piper, nothing: str) -> None:
     assert joe.synthesise(nothing).duration == 0
