@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from jinja2 import StrictUndefined, TemplateError
+from jinja2 import StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from assistant.home.action import Outcome, Result
@@ -49,14 +49,11 @@ class Replies:
         self._environments: dict[tuple[str, str], ImmutableSandboxedEnvironment] = {}
 
     def word(self, speech: Speech, language: str) -> str:
-        """`speech` in words; where a skill lacks the language or the key, a plain "done"."""
-        skill, _, key = speech.key.partition(".")
-        wording = self._choose(speech.wordings) if speech.wordings else None
-        wording = wording or self._find(skill, key, language)
-        if wording is None:
-            _log.warning("no wording for reply %s in %r", speech.key, language)
-            wording = self._find("core", "done", language) or ""
-        return self._render(wording, skill, language, speech.values)
+        """`speech` in words; where a skill has none, or none that can be used, that this is so."""
+        said = self._worded(speech, language)
+        if said is None:
+            said = self._worded(Speech("core.wordless"), language)
+        return said or ""
 
     def from_outcomes(
         self, plan: Plan, outcomes: Iterable[Outcome], home: Home, language: str
@@ -85,7 +82,8 @@ class Replies:
             speech = plan.speech or Speech("core.done")
             values = {**speech.values, **_common_params(done)}
             values |= self._target(plan, done, home, language)
-            said.append(self.word(replace(speech, values=values), language))
+            words = self._worded(replace(speech, values=values), language)
+            said.append(self.word(Speech("core.done"), language) if words is None else words)
         if sent:
             values = self._target(plan, sent, home, language)
             said.append(self.word(Speech("core.sent", values), language))
@@ -117,6 +115,20 @@ class Replies:
         values["target"] = self._render(phrase or "", "core", language, values) if devices else ""
         return values
 
+    def _worded(self, speech: Speech, language: str) -> str | None:
+        """`speech` in words; None, and a line in the log, where that can't be."""
+        skill, _, key = speech.key.partition(".")
+        wording = self._choose(speech.wordings) if speech.wordings else None
+        wording = wording or self._find(skill, key, language)
+        if wording is None:
+            _log.warning("no wording for reply %s in %r", speech.key, language)
+            return None
+        try:
+            return self._render(wording, skill, language, speech.values)
+        except Exception as error:  # a skill is somebody else's code: it must not end the turn
+            _log.error("reply %s in %r can't be worded: %s", speech.key, language, error)
+            return None
+
     def _target(
         self, plan: Plan, outcomes: Sequence[Outcome], home: Home, language: str
     ) -> dict[str, Any]:
@@ -136,12 +148,7 @@ class Replies:
     def _render(self, wording: str, skill: str, language: str, values: Mapping[str, Any]) -> str:
         if (skill, language) not in self._environments:
             self._environments[skill, language] = self._environment_for(skill, language)
-        environment = self._environments[skill, language]
-        try:
-            text: str = environment.from_string(wording).render(values)
-        except TemplateError as error:
-            _log.error("reply of skill %s in %r can't be worded: %s", skill, language, error)
-            return self._find("core", "done", language) or ""
+        text = self._environments[skill, language].from_string(wording).render(values)
         return " ".join(text.split())
 
     def _duration(
