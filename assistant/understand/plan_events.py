@@ -11,6 +11,8 @@ from assistant.plan import Plan, PlanKind, Speech, Utterance
 
 PLANNED: Final = "planned"
 """The intent of every plan that a language model makes."""
+FAULTS: Final = frozenset({"core.model_late", "core.model_failed"})
+"""Excuses for what is the language model's own fault."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,6 +144,11 @@ class Planner:
                     yield event
 
     @property
+    def model(self) -> str:
+        """Name of the model."""
+        return self._model.name
+
+    @property
     def words_replies(self) -> bool:
         """Whether the model may be asked to `word` replies: a weak one does not keep to facts."""
         return not self._model.weak

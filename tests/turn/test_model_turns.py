@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
@@ -379,6 +380,34 @@ async def test_the_model_first_and_the_templates_where_it_fails() -> None:
     assert (await talk.say("tell me about the walrus")).reply == (
         "Sorry, my language model does not answer just now."
     )
+
+
+@pytest.mark.parametrize(
+    ("order", "said", "stages"),
+    [
+        ("templates", "turn off the sofa lamp", ["understand", "act"]),
+        ("templates", "tell me about the walrus", ["understand", "plan"]),
+        ("templates", "turn on the disco ball", ["understand", "plan"]),
+        ("model", "turn off the sofa lamp", ["plan", "understand", "act"]),
+        ("model", "turn on the disco ball", ["plan", "understand"]),
+        ("model-only", "turn off the sofa lamp", ["plan"]),
+    ],
+)
+async def test_the_time_that_the_model_takes_counts_as_nobody_else_s(
+    order: Literal["templates", "model", "model-only"], said: str, stages: list[str]
+) -> None:
+    talk = Talk(Model([LlmError("gone")]), ways=Ways(order=order))
+    await talk.say(said)
+    assert talk.stages() == stages
+    told = [event for event in talk.events if isinstance(event, StageDone)]
+    for before, after in itertools.pairwise(told):
+        assert before.end <= after.start
+
+
+async def test_what_nobody_understands_is_one_stage() -> None:
+    talk = Talk(load=_none)
+    await talk.say("tell me about the walrus")
+    assert talk.stages() == ["understand"]
 
 
 async def test_the_model_alone() -> None:
