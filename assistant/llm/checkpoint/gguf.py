@@ -21,7 +21,7 @@ from assistant.llm.architecture import LONGEST, Architecture, Family, check
 from assistant.llm.checkpoint.bpe import byte_level_bpe
 from assistant.llm.checkpoint.contract import Floats, Texts
 from assistant.llm.checkpoint.gguf_header import Place, read_header
-from assistant.llm.checkpoint.safetensors import read_at
+from assistant.llm.checkpoint.safetensors import open_file, read_at
 
 _FAMILIES: Final = {"llama": Family.LLAMA, "qwen2": Family.QWEN2}
 _CONTROL, _USER_DEFINED = 3, 4  # kinds of tokens
@@ -63,12 +63,17 @@ class GgufCheckpoint:
             self._architecture = _architecture(fields, self._places)
             self._texts = _texts(fields)
             self._licence = str(fields.get("general.license", ""))
-        except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"{path}: the header is damaged ({error!r})") from error
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ModelError(
+                f"{path}: the header is damaged ({error!r}); download it again"
+            ) from error
         except ModelError as error:
             raise ModelError(f"{path}: {error}") from error
-        with path.open("rb") as file:
-            self._revision = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+        try:
+            with path.open("rb") as file:
+                self._revision = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+        except OSError as error:
+            raise ModelError(f"{path} can't be read: {error.strerror}; check the disk") from error
 
     @property
     def architecture(self) -> Architecture:
@@ -118,7 +123,7 @@ class GgufCheckpoint:
         place = self._places[tensor]
         width = place.size // place.shape[0]
         if self._file is None:
-            self._file = os.open(self._path, os.O_RDONLY)
+            self._file = open_file(self._path)
         data = read_at(self._path, self._file, place.offset + start * width, (stop - start) * width)
         packed = np.frombuffer(data, np.uint8)
         if len(place.shape) > 1:
@@ -180,7 +185,7 @@ def _architecture(fields: Mapping[str, Any], places: Mapping[str, Place]) -> Arc
 
     heads = number("attention.head_count")
     hidden = number("embedding_length")
-    head_size = fields.get(f"{kind}.attention.key_length", hidden // heads)
+    head_size = number("attention.key_length", hidden // heads)
     if fields.get(f"{kind}.rope.dimension_count", head_size) != head_size:
         raise ModelError("rotary positions in a part of each head only can't be run")
     architecture = Architecture(

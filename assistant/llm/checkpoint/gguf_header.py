@@ -27,6 +27,8 @@ _SCALARS: Final = {
 _STRING: Final = 8
 _ARRAY: Final = 9
 _DIMENSIONS: Final = 4  # at most
+_LONGEST: Final = 1 << 25
+"""Bytes: three times what the largest vocabularies take. As Python's lists it is ten times that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +78,26 @@ class _Header:
             raise ValueError(f"alignment {alignment!r}")
         base = -(-(self._size - self._left) // alignment) * alignment
         places = {}
-        for name, shape, kind, offset in found:
+        for name, shape, number, offset in found:
+            if number not in GGML_QUANT_SIZES:
+                raise ModelError(
+                    f"{self._path}: {name} is stored as kind {number}, which is not known; get the "
+                    "model as Q8_0, F16 or BF16"
+                )
+            kind = GGMLQuantizationType(number)
             size = _size(name, shape, kind)
             if base + offset + size > self._size:
                 raise ModelError(f"{self._path} is truncated: {name} is cut off; download it again")
             places[name] = Place(shape, kind, base + offset, size)
         return fields, places
 
-    def _tensor(self) -> tuple[str, tuple[int, ...], GGMLQuantizationType, int]:
+    def _tensor(self) -> tuple[str, tuple[int, ...], int, int]:
         name = self._string()
         count = self._number("<I")
         if not 1 <= count <= _DIMENSIONS:
             raise ValueError(f"{name} has {count} dimensions")
         shape = tuple(self._number("<Q") for _ in range(count))
-        kind = GGMLQuantizationType(self._number("<I"))
-        return name, shape[::-1], kind, self._number("<Q")
+        return name, shape[::-1], self._number("<I"), self._number("<Q")
 
     def _value(self, kind: int) -> Any:
         if kind == _STRING:
@@ -116,7 +123,10 @@ class _Header:
         return int(struct.unpack(layout, self._take(struct.calcsize(layout)))[0])
 
     def _take(self, size: int) -> bytes:
-        data = self._file.read(size) if size <= self._left else b""
+        there = size <= self._left
+        if there and self._size - self._left + size > _LONGEST:
+            raise ValueError(f"it is longer than {_LONGEST >> 20} MB")
+        data = self._file.read(size) if there else b""
         if len(data) != size:
             raise ModelError(f"{self._path} is truncated within its header; download it again")
         self._left -= size

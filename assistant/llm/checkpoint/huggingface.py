@@ -22,6 +22,7 @@ from assistant.models.shards import CONFIG, INDEX, SINGLE, Shards
 PICKLES: Final = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 """Endings of checkpoints that torch pickled."""
 
+_SHARD: Final = ".safetensors"
 _END_OF_TURN: Final = "<|im_end|>"
 _log = logging.getLogger(__name__)
 
@@ -100,7 +101,13 @@ class HuggingFaceCheckpoint:
         if opened := self._open.pop(shard, None):
             opened.close()
         if shard != SINGLE:
-            self._files.done(shard)
+            try:
+                self._files.done(shard)
+            except OSError as error:
+                raise ModelError(
+                    f"{self.folder / shard} can't be deleted: {error.strerror}; mend that, or do "
+                    "without deleting shards"
+                ) from error
 
     def frees(self, shard: str) -> int:
         """Bytes of a shard that is the user's own and is to be deleted."""
@@ -123,7 +130,7 @@ def _placed(shards: Shards) -> Mapping[str, str]:
     """Which file holds which tensor."""
     if INDEX in shards.sizes:
         placed = _json(shards, INDEX).get("weight_map")
-        if not isinstance(placed, dict) or not all(isinstance(v, str) for v in placed.values()):
+        if not isinstance(placed, dict) or not all(map(_is_shard, placed.values())):
             raise ModelError(f"{shards.source}: {INDEX} is damaged; download it again")
         if absent := sorted(set(placed.values()) - set(shards.sizes)):
             raise ModelError(f"{shards.source}: {_few(absent)} missing; copy the whole checkpoint")
@@ -136,6 +143,11 @@ def _placed(shards: Shards) -> Mapping[str, str]:
     if pickled:
         raise ModelError(f"{shards.source}: {refusal(pickled[0])}")
     raise ModelError(f"{shards.source} holds no weights: neither {INDEX} nor {SINGLE} is there")
+
+
+def _is_shard(name: Any) -> bool:
+    """Whether a file may be read, and perhaps deleted then, as one of weights."""
+    return isinstance(name, str) and name.endswith(_SHARD)
 
 
 def refusal(name: str) -> str:
@@ -157,17 +169,19 @@ def _texts(shards: Shards) -> Texts:
     generation = _json(shards, "generation_config.json", needed=False)
     template = _template(shards, words)
 
-    ends: list[int] = []
-    for settings in (generation, config):
-        ends += _tokens(settings.get("eos_token_id"))
-    named = words.get("eos_token")
-    for text in (
-        named.get("content") if isinstance(named, dict) else named,
-        # Checkpoints name the end of the text, and forget the end of a turn.
-        _END_OF_TURN if _END_OF_TURN in template else None,
-    ):
+    def token(text: Any) -> list[int]:
         number = tokenizer.token_to_id(text) if isinstance(text, str) else None
-        ends += [] if number is None else [number]
+        return [] if number is None else [number]
+
+    named = words.get("eos_token")
+    ends = [
+        # First, for this is the one that templates know.
+        *token(named.get("content") if isinstance(named, dict) else named),
+        *_tokens(generation.get("eos_token_id")),
+        *_tokens(config.get("eos_token_id")),
+        # Checkpoints name the end of the text, and forget the end of a turn.
+        *(token(_END_OF_TURN) if _END_OF_TURN in template else ()),
+    ]
     begins = _tokens(config.get("bos_token_id")) if words.get("add_bos_token") else []
     # A tokenizer.json can begin texts on its own account.
     begins = begins or tokenizer.encode("", add_special_tokens=True).ids[:1]
@@ -202,6 +216,12 @@ def _template(shards: Shards, words: Mapping[str, Any]) -> str:
             f"{shards.source} has no chat template, so it can't be talked to; choose the model's "
             "version for chats (RL, SFT, Instruct)"
         )
+    try:
+        found.encode()
+    except UnicodeEncodeError as error:  # JSON can hold halves of letters
+        raise ModelError(
+            f"{shards.source}: tokenizer_config.json is damaged ({error}); download it again"
+        ) from error
     return found
 
 

@@ -36,4 +36,6 @@ def open_checkpoint(source: Path | Shards) -> Checkpoint:
             f"{source} is a built model, no checkpoint; look at it with: assistant models inspect "
             f"{shlex.quote(str(source))}"
         )
+    if not (source / CONFIG).is_file() and (files := sorted(source.glob("*.gguf"))):
+        raise ModelError(f"{source} is a folder; name the file itself: {files[0]}")
     return HuggingFaceCheckpoint(LocalShards(source))

@@ -21,8 +21,12 @@ import numpy as np
 from assistant.errors import ModelError
 from assistant.llm.checkpoint.contract import Floats
 
-_LONGEST_HEADER: Final = 100_000_000  # bytes; the format's own limit
+_LONGEST_HEADER: Final = 1 << 24
+"""Bytes. The format allows six times as much, and no model that can be run needs a tenth of it."""
+_DIMENSIONS: Final = 8  # at most
 _BITS: Final = {
+    "F4": 4,
+    **dict.fromkeys(("F6_E2M3", "F6_E3M2"), 6),
     **dict.fromkeys(("BOOL", "U8", "I8", "F8_E4M3", "F8_E5M2", "F8_E8M0"), 8),
     **dict.fromkeys(("U16", "I16", "F16", "BF16"), 16),
     **dict.fromkeys(("U32", "I32", "F32"), 32),
@@ -47,10 +51,7 @@ class SafetensorsFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        try:
-            self._file = os.open(path, os.O_RDONLY)
-        except OSError as error:
-            raise ModelError(f"{path} can't be read: {error.strerror}") from error
+        self._file = open_file(path)
         try:
             self.entries: Mapping[str, Entry] = _header(path, self._file)
         except BaseException:
@@ -72,6 +73,16 @@ class SafetensorsFile:
     def close(self) -> None:
         """Close the file."""
         os.close(self._file)
+
+
+def open_file(path: Path) -> int:
+    """A descriptor to read `path`. Raises ModelError where it can't be opened."""
+    try:
+        return os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise ModelError(
+            f"{path} can't be read: {error.strerror}; check the path, and who may read it"
+        ) from error
 
 
 def read_at(path: Path, file: int, offset: int, size: int) -> bytearray:
@@ -143,6 +154,8 @@ def _entry(name: str, value: dict[str, Any], base: int) -> Entry:
     bits = _BITS.get(dtype)
     if bits is None:
         raise ValueError(f"{name} is of the unknown type {dtype!r}")
+    if len(shape) > _DIMENSIONS:
+        raise ValueError(f"{name} has {len(shape)} dimensions")
     for number in (*shape, start, stop):
         if isinstance(number, bool) or not isinstance(number, int) or number < 0:
             raise ValueError(f"{name} has a size or offset {number!r}")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,7 @@ def write(
     fields: dict[str, bool | int | float | str] | None = None,
     without: tuple[str, ...] = (),
     kv_heads: int | None = 2,
+    joined: list[Any] | None = None,
 ) -> Path:
     """A tiny GGUF file as llama.cpp's converter writes them."""
     writer = gguf.GGUFWriter(path, family)
@@ -89,7 +91,7 @@ def write(
         kinds[words.index(token)] = 4 if "think" in token else 3
     writer.add_token_list(words)
     writer.add_token_types(kinds)
-    writer.add_token_merges(merges())
+    writer.add_array("tokenizer.ggml.merges", joined or merges())
     writer.add_eos_token_id(words.index("<|endoftext|>"))
     writer.add_chat_template(TEMPLATE)
     for key, value in fields.items():
@@ -212,6 +214,8 @@ def test_as_many_kv_heads_as_heads_need_not_be_said(tmp_path: Path) -> None:
         ({"fields": {"llama.rope.freq_base": float("nan")}}, "rotary base nan"),
         ({"fields": {"split.count": 3}}, "a part of a model; join the parts"),
         ({"without": ("model.embed_tokens.weight",)}, "no embedding"),
+        ({"fields": {"llama.attention.key_length": 16.0}}, "key_length is 16.0; a whole number"),
+        ({"joined": [1, 2]}, "header is damaged.*download it again"),
     ],
 )
 def test_what_can_t_be_run_is_refused(tmp_path: Path, arguments: dict[str, Any], says: str) -> None:
@@ -239,6 +243,32 @@ def test_blocks_that_nobody_can_unpack_are_named(tmp_path: Path) -> None:
     checkpoint = open_checkpoint(path)
     with pytest.raises(ModelError, match=r"embed_tokens.weight is stored as I8, which can't be"):
         checkpoint.rows("model.embed_tokens.weight", 0, 1)
+
+
+def test_a_kind_of_blocks_that_is_newer_than_this_program_is_no_damage(tmp_path: Path) -> None:
+    data = write(tmp_path / "x.gguf").read_bytes()
+    name = b"token_embd.weight"
+    at = data.index(name) + len(name) + 4 + 2 * 8
+    (tmp_path / "x.gguf").write_bytes(data[:at] + b"\xfe" + data[at + 1 :])
+    with pytest.raises(ModelError, match=r"token_embd\.weight is stored as kind 254.*as Q8_0, F16"):
+        open_checkpoint(tmp_path / "x.gguf")
+
+
+def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.gguf")
+    checkpoint = open_checkpoint(path)
+    path.unlink()
+    with pytest.raises(ModelError, match=r"x\.gguf can't be read: No such file"):
+        checkpoint.rows("model.norm.weight", 0, 64)
+
+
+def test_a_header_as_long_as_the_weights_is_not_read(tmp_path: Path) -> None:
+    """An array of a hundred million bytes, which is there: as Python's numbers it takes 800 MB."""
+    path = tmp_path / "x.gguf"
+    path.write_bytes(HEAD + b"\0\0\0\0" + (100_000_000).to_bytes(8, "little"))
+    os.truncate(path, 101_000_000)
+    with pytest.raises(ModelError, match=r"x\.gguf: the header is damaged.*longer"):
+        open_checkpoint(path)
 
 
 @pytest.mark.parametrize(

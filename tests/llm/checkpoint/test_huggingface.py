@@ -103,6 +103,13 @@ def test_every_token_that_ends_a_text_or_a_turn_is_known(
     assert set(open_checkpoint(tmp_path).texts.eos) == ends
 
 
+def test_the_token_that_the_tokenizer_names_comes_first(tmp_path: Path) -> None:
+    """The chat template is given it as `eos_token`."""
+    write_checkpoint(tmp_path)
+    change(tmp_path / "generation_config.json", eos_token_id=[5, END, TURN])
+    assert open_checkpoint(tmp_path).texts.eos == (TURN, 5, END)
+
+
 def test_a_token_begins_a_text_only_where_the_tokenizer_says_so(tmp_path: Path) -> None:
     write_checkpoint(tmp_path)
     assert open_checkpoint(tmp_path).texts.bos is None
@@ -143,7 +150,11 @@ def _index_without_map(folder: Path) -> None:
 
 
 def _index_beyond_the_folder(folder: Path) -> None:
-    (folder / INDEX).write_text(json.dumps({"weight_map": {"a": "../../etc/passwd"}}))
+    (folder / INDEX).write_text(json.dumps({"weight_map": {"a": "../../etc/x.safetensors"}}))
+
+
+def _index_of_settings(folder: Path) -> None:
+    (folder / INDEX).write_text(json.dumps({"weight_map": {"a": "config.json"}}))
 
 
 def _pickled(folder: Path) -> None:
@@ -207,7 +218,10 @@ def _unreadable(name: str) -> Callable[[Path], None]:
         (_with("tokenizer_config.json", '{"chat_template": ["x", 5]}'), "no chat template"),
         (_with("generation_config.json", "nothing"), "generation_config.json can't be read"),
         (_index_without_map, "index.json is damaged"),
-        (_index_beyond_the_folder, "passwd is missing"),
+        (_index_beyond_the_folder, "x.safetensors is missing"),
+        (_index_of_settings, "index.json is damaged"),
+        (_with("tokenizer_config.json", '{"chat_template": "{# \\ud800 #}"}'),
+         "tokenizer_config.json is damaged"),
         (_pickled, r"pytorch_model-00001-of-00002.bin is pickled.*can run any program.*"
                    r"in safetensors"),
     ],
@@ -245,6 +259,12 @@ def test_files_that_are_no_checkpoint_are_refused(tmp_path: Path, name: str, say
         (tmp_path / name).write_bytes(b"x")
     with pytest.raises(ModelError, match=says):
         open_checkpoint(tmp_path / name)
+
+
+def test_a_folder_with_a_gguf_file_in_it_is_not_taken_for_half_a_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "MiMo-7B.Q8_0.gguf").write_bytes(b"x")
+    with pytest.raises(ModelError, match=r"name the file itself: \S+/MiMo-7B\.Q8_0\.gguf"):
+        open_checkpoint(tmp_path)
 
 
 def test_a_released_shard_can_be_read_again(tmp_path: Path) -> None:

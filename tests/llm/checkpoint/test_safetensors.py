@@ -53,6 +53,7 @@ def test_every_bfloat16_is_read_as_itself(tmp_path: Path) -> None:
         ({"a": F32}, b"", None, "truncated"),
         ({"a": F32}, b"", 5000, "truncated within its header"),
         ({"a": F32}, b"", 1 << 60, "no safetensors file"),
+        ({"a": F32}, bytes(20_000_000), 20_000_000, "no safetensors file"),
         (b"{not json", b"", None, "damaged"),
         (b"\xff\xfe{}", b"", None, "damaged"),
         (b"[" * 100_000, b"", None, "damaged"),
@@ -64,6 +65,7 @@ def test_every_bfloat16_is_read_as_itself(tmp_path: Path) -> None:
         ({"a": {**F32, "shape": [-2, -3]}}, bytes(24), None, "size or offset -2"),
         ({"a": {**F32, "shape": [2.0, 3]}}, bytes(24), None, "size or offset 2.0"),
         ({"a": {**F32, "shape": None}}, bytes(24), None, "damaged"),
+        ({"a": {**F32, "shape": [10**4000] * 3000}}, bytes(24), None, "3000 dimensions"),
         ({"a": {**F32, "data_offsets": [24, 0]}}, bytes(24), None, "do not fit"),
         ({"a": {**F32, "data_offsets": [-24, 0]}}, bytes(24), None, "size or offset -24"),
         ({"a": {**F32, "data_offsets": [0]}}, bytes(24), None, "damaged"),
@@ -129,6 +131,13 @@ def test_a_tensor_of_whole_numbers_may_be_there_and_is_not_read(tmp_path: Path) 
     assert file.rows("w", 0, 2).sum() == 4
     with pytest.raises(ModelError, match=r"ids is stored as I64.*not quantised"):
         file.rows("ids", 0, 4)
+
+
+def test_weights_of_half_a_byte_are_no_damage(tmp_path: Path) -> None:
+    entry = {"dtype": "F4", "shape": [6, 8], "data_offsets": [0, 24]}
+    file = SafetensorsFile(written(tmp_path / "x.safetensors", {"w": entry}))
+    with pytest.raises(ModelError, match=r"w is stored as F4.*not quantised"):
+        file.rows("w", 0, 6)
 
 
 def test_a_file_that_shrinks_while_it_is_read_is_noticed(tmp_path: Path) -> None:
