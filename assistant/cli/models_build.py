@@ -227,8 +227,8 @@ def _tell_needs(console: Console, needs: Needs, planned: ModelDirectory) -> None
     here = needs.written + (needs.held if needs.held_free is None else 0)
     room = f"{size_of(here)} of the {size_of(needs.free)} that are free in {planned.folder.parent}"
     table.add_row("", "disk", room)
-    free = "" if needs.memory_free is None else f"; {size_of(needs.memory_free)} are free"
-    table.add_row("", "memory", f"{size_of(needs.memory)} to build{free}")
+    memory = f"{size_of(needs.memory)} to build; {size_of(needs.memory_free)} are free"
+    table.add_row("", "memory", memory)
     kv = f"{size_of(planned.architecture.kv_bytes * 1000)} for each 1000 tokens"
     table.add_row("", "", f"{size_of(demand(planned, 0))} to run, and {kv}")
     download = ", and the download" if needs.download else ""

@@ -61,9 +61,10 @@ def needs(checkpoint: Checkpoint, quantisation: Quantisation, target: Path) -> N
     Raises ModelError as `build` does, for all that can be seen without fetching weights.
     """
     stored = _checked_layout(checkpoint, quantisation)
-    journal = _interrupted(_building(target), stored, _key(checkpoint, quantisation))
-    unfinished = [t for t in stored if journal is None or t.name not in journal.finished]
-    return needs_of(checkpoint, quantisation, unfinished, stored, _building(target))
+    with _writing(target):
+        journal = _interrupted(_building(target), stored, _key(checkpoint, quantisation))
+        unfinished = [t for t in stored if journal is None or t.name not in journal.finished]
+        return needs_of(checkpoint, quantisation, unfinished, stored, _building(target))
 
 
 def build(
@@ -80,17 +81,12 @@ def build(
     the same bytes. Raises ModelError: the checkpoint is damaged or can't be run, the needs are not
     met, the disk is full, another process is at it. What was at `target` stays until the end.
     """
-    try:
+    with _writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         with _locked(target):
             recover(target)
             needs(checkpoint, quantisation, target).check()
             _build(checkpoint, quantisation, target, name, progress)
-    except OSError as error:
-        raise ModelError(
-            f"{target} can't be written: {error.strerror}; mend that and build again: it goes on "
-            "where it stopped"
-        ) from error
     _log.info("%s: built in %s", name, target)
     return read_directory(target)
 
@@ -225,6 +221,17 @@ def _sync(path: Path) -> None:
         os.fsync(file)
     finally:
         os.close(file)
+
+
+@contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ModelError(
+            f"{target} can't be written: {error.strerror}; mend that and build again: it goes on "
+            "where it stopped"
+        ) from error
 
 
 @contextmanager

@@ -51,10 +51,11 @@ class Journal:
         size = len(lines[0])
         for line in lines[1:]:
             entry = _parsed(line)
-            if entry is None:  # torn by a power cut
+            try:
+                name = entry.pop("tensor")
+                finished[name] = Sums(**entry)
+            except (KeyError, TypeError):  # torn by a power cut, or of another version
                 break
-            name = entry.pop("tensor")
-            finished[name] = Sums(**entry)
             size += len(line)
         return cls(path, finished, size)
 
@@ -79,9 +80,10 @@ class Journal:
         self._size += len(data)
 
 
-def _parsed(line: bytes) -> dict[str, Any] | None:
+def _parsed(line: bytes) -> dict[str, Any]:
+    """What a whole line says; nothing, if it is torn."""
     try:
         entry = json.loads(line)
     except ValueError:
-        return None
-    return entry if isinstance(entry, dict) and line.endswith(b"\n") else None
+        return {}
+    return entry if isinstance(entry, dict) and line.endswith(b"\n") else {}

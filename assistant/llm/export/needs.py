@@ -15,7 +15,7 @@ import numpy as np
 from assistant.errors import ModelError
 from assistant.llm.checkpoint.contract import Checkpoint
 from assistant.llm.export.quantise import quantise
-from assistant.llm.export.sources import needed_shards
+from assistant.llm.export.sources import last_uses, needed_shards
 from assistant.llm.layout import Stored, file_sizes
 from assistant.llm.memory import available
 from assistant.llm.quantisation import Quantisation
@@ -34,8 +34,8 @@ class Needs:
     `written` goes to the disk of the target `folder`, where `free` bytes are left; what is deleted
     there meanwhile to make room is taken off. `download` is fetched in all, of which at most `held`
     lie in the folder `downloads` at a time, on whose disk `held_free` are left; None where that is
-    the same disk. `memory` is taken, `memory_free` is there (None: the system does not tell).
-    `seconds` is how long it takes here, without the download.
+    the same disk. `memory` is taken, `memory_free` is there. `seconds` is how long it takes here,
+    without the download.
     """
 
     folder: Path
@@ -46,7 +46,7 @@ class Needs:
     held: int
     held_free: int | None
     memory: int
-    memory_free: int | None
+    memory_free: int
     seconds: float
 
     def check(self) -> None:
@@ -57,7 +57,7 @@ class Needs:
         else:
             _check_disk(self.written, self.free, "the model", self.folder)
             _check_disk(self.held, self.held_free, "the download", self.downloads)
-        if self.memory_free is not None and self.memory_free < self.memory:
+        if self.memory_free < self.memory:
             raise ModelError(
                 f"building needs {self.memory / 1e6:.0f} MB of memory, and "
                 f"{self.memory_free / 1e6:.0f} MB are free; stop something, or build the model on "
@@ -100,9 +100,7 @@ def needs_of(
 
 def _downloads(checkpoint: Checkpoint, unfinished: Sequence[Stored]) -> tuple[int, int]:
     """Bytes to fetch in all, and the most that lie here at a time."""
-    last: dict[str, int] = {}
-    for number, tensor in enumerate(unfinished):
-        last |= dict.fromkeys(needed_shards(tensor, checkpoint.shards), number)
+    last = last_uses(unfinished, checkpoint.shards)
     sizes = {shard: checkpoint.to_fetch(shard) for shard in last}
     here: set[str] = set()
     most = 0
@@ -115,9 +113,7 @@ def _downloads(checkpoint: Checkpoint, unfinished: Sequence[Stored]) -> tuple[in
 
 def _spared(checkpoint: Checkpoint, unfinished: Sequence[Stored]) -> int:
     """Bytes by which the disk never fills, for shards are deleted as they are consumed."""
-    last: dict[str, int] = {}
-    for number, tensor in enumerate(unfinished):
-        last |= dict.fromkeys(needed_shards(tensor, checkpoint.shards), number)
+    last = last_uses(unfinished, checkpoint.shards)
     total = taken = most = 0
     for number, tensor in enumerate(unfinished):
         total += tensor.size + tensor.scales_size

@@ -44,6 +44,14 @@ def needed_shards(stored: Stored, shards: Mapping[str, str]) -> set[str]:
     return {shards[source] for source in stored.sources}
 
 
+def last_uses(stored: Sequence[Stored], shards: Mapping[str, str]) -> dict[str, int]:
+    """The files that `stored` is made of, and which of its tensors is the last that needs each."""
+    last: dict[str, int] = {}
+    for number, tensor in enumerate(stored):
+        last |= dict.fromkeys(needed_shards(tensor, shards), number)
+    return last
+
+
 def check_sources(checkpoint: Checkpoint, stored: Sequence[Stored]) -> None:
     """Raise ModelError for tensors that are missing, or misshapen as far as can be seen now.
 
@@ -54,7 +62,7 @@ def check_sources(checkpoint: Checkpoint, stored: Sequence[Stored]) -> None:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         raise ModelError(
             f"{checkpoint.source} lacks {', '.join(missing[:3])}{more}, which a model of its "
-            "config.json has; get the whole checkpoint"
+            "shape has; get the whole checkpoint"
         )
     for tensor in stored:
         for name, shape in source_shapes(tensor, checkpoint.architecture).items():
@@ -89,6 +97,12 @@ def check_texts(checkpoint: Checkpoint) -> None:
             f"{checkpoint.source}: the tokens that end a text are {list(ends)}, and the tokenizer "
             "must know at least one and all of them; check eos_token_id in config.json and "
             "generation_config.json"
+        )
+    begin = checkpoint.texts.bos
+    if begin is not None and begin not in known:
+        raise ModelError(
+            f"{checkpoint.source}: the token that begins a text is {begin}, which the tokenizer "
+            "does not know; check bos_token_id in config.json"
         )
     try:
         ChatTemplate(checkpoint.texts.template, bos="", eos="").check()

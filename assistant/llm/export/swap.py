@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import errno
 import os
 import shutil
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Final
 
 _HERE: Final = -100  # AT_FDCWD
 _EXCHANGE: Final = 2  # RENAME_EXCHANGE
-_UNSUPPORTED: Final = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 
 
 def put_in_place(fresh: Path, target: Path) -> None:
@@ -48,16 +46,16 @@ def _aside(target: Path) -> Path:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Exchange two folders' names; False where kernel or file system can't."""
-    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    """Exchange two folders' names; False where that can't be done, for whatever reason.
+
+    Containers answer as they like to a call that they do not know. Where more is wrong than that,
+    two plain renames say so.
+    """
+    rename = getattr(ctypes.CDLL(None), "renameat2", None)
     if rename is None:
         return False
-    if rename(_HERE, os.fsencode(one), _HERE, os.fsencode(other), ctypes.c_uint(_EXCHANGE)):
-        code = ctypes.get_errno()
-        if code in _UNSUPPORTED:
-            return False
-        raise OSError(code, os.strerror(code), str(other))
-    return True
+    paths = os.fsencode(one), os.fsencode(other)
+    return not rename(_HERE, paths[0], _HERE, paths[1], ctypes.c_uint(_EXCHANGE))
 
 
 def _sync(folder: Path) -> None:

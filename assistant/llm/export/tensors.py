@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,7 @@ from assistant.errors import ModelError
 from assistant.llm.checkpoint.contract import Checkpoint, Floats
 from assistant.llm.export.journal import Journal, Sums
 from assistant.llm.export.quantise import HUGE, NotFiniteError, quantise
-from assistant.llm.export.sources import check_shape, needed_shards, source_shapes
+from assistant.llm.export.sources import check_shape, last_uses, source_shapes
 from assistant.llm.layout import ROTARY, Stored, file_sizes, rotary_tables
 
 _CHUNK: Final = 1 << 22  # weights read at once: 16 MB of float32
@@ -39,9 +40,7 @@ def write_tensors(
     Raises ModelError, naming the tensor, for damaged, misshapen and senseless weights.
     """
     unfinished = [t for t in stored if t.name not in journal.finished]
-    last: dict[str, int] = {}
-    for number, tensor in enumerate(unfinished):
-        last |= dict.fromkeys(needed_shards(tensor, checkpoint.shards), number)
+    last = last_uses(unfinished, checkpoint.shards)
     for shard in set(checkpoint.shards.values()) - set(last):
         checkpoint.release(shard)
 
@@ -54,10 +53,13 @@ def write_tensors(
         done += weights
         progress(done, total)
 
-    files = {name: os.open(folder / name, os.O_WRONLY) for name in file_sizes(tuple(stored))}
     unsafe: dict[str, Sums] = {}
     written = 0
-    try:
+    with ExitStack() as opened:
+        files = {
+            name: opened.enter_context((folder / name).open("r+b", buffering=0)).fileno()
+            for name in file_sizes(tuple(stored))
+        }
         for number, tensor in enumerate(unfinished):
             unsafe[tensor.name] = _write(checkpoint, tensor, files[tensor.file], search, told)
             written += tensor.size + tensor.scales_size
@@ -69,9 +71,6 @@ def write_tensors(
                 unsafe, written = {}, 0
             for shard in spent:
                 checkpoint.release(shard)
-    finally:
-        for file in files.values():
-            os.close(file)
 
 
 def _write(checkpoint: Checkpoint, tensor: Stored, file: int, search: bool, told: Told) -> Sums:

@@ -226,6 +226,19 @@ def test_a_journal_torn_anywhere_is_believed_as_far_as_it_is_whole(tmp_path: Pat
         shutil.rmtree(tmp_path / "m")
 
 
+def test_a_journal_of_another_version_of_the_program_is_believed_as_far_as_it_is_known(
+    tmp_path: Path,
+) -> None:
+    source = write_checkpoint(tmp_path / "c")
+    with pytest.raises(InterruptedBuildError):
+        build(open_checkpoint(source), Q4, tmp_path / "m", "m", progress=stop_at(40))
+    with (tmp_path / ".m.building" / "journal").open("a") as journal:
+        journal.write('{"tensor": "norm", "mean": 0.5}\n{"finished": "head"}\n')
+    resumed = build(open_checkpoint(source), Q4, tmp_path / "m", "m")
+    fresh = build(open_checkpoint(source), Q4, tmp_path / "fresh", "m")
+    assert contents(resumed.folder) == contents(fresh.folder)
+
+
 @pytest.mark.parametrize("change", ["quantisation", "checkpoint", "data file gone"])
 def test_work_for_another_request_is_not_taken_over(tmp_path: Path, change: str) -> None:
     source = write_checkpoint(tmp_path / "c")
@@ -334,6 +347,14 @@ def test_a_folder_s_shards_can_be_deleted_as_they_are_consumed(tmp_path: Path) -
     assert contents(tmp_path / "m") == contents(whole.folder)
 
 
+def test_a_shard_that_can_t_be_deleted_is_named(tmp_path: Path) -> None:
+    source = write_checkpoint(tmp_path / "c")
+    (source / ".consumed.json.new").mkdir()
+    shards = LocalShards(source, delete=True)
+    with pytest.raises(ModelError, match=r"model-0000\d-of-00003\.safetensors can't be deleted"):
+        build(open_checkpoint(shards), Q4, tmp_path / "m", "m")
+
+
 def _shape(arrays: dict[str, Floats]) -> None:
     arrays["model.layers.1.self_attn.k_proj.weight"] = np.ones((30, 64), np.float32)
 
@@ -403,7 +424,8 @@ def test_a_shard_of_the_wrong_shape_that_is_fetched_late_is_noticed(tmp_path: Pa
     ("changes", "says"),
     [
         ({"vocab_size": 280}, "the tokenizer does not fit: it has tokens up to 292.* know 280"),
-        ({"eos_token_id": 300}, r"tokens that end a text are \[300, 290\]"),
+        ({"eos_token_id": 300}, r"tokens that end a text are \[290, 300\]"),
+        ({"bos_token_id": 300}, "token that begins a text is 300"),
     ],
 )
 def test_a_tokenizer_that_does_not_fit_is_refused(
@@ -412,6 +434,8 @@ def test_a_tokenizer_that_does_not_fit_is_refused(
     source = write_checkpoint(tmp_path / "c")
     settings = json.loads((source / "config.json").read_text())
     (source / "config.json").write_text(json.dumps(settings | changes))
+    words = json.loads((source / "tokenizer_config.json").read_text())
+    (source / "tokenizer_config.json").write_text(json.dumps({**words, "add_bos_token": True}))
     with pytest.raises(ModelError, match=says):
         build(open_checkpoint(source), Q4, tmp_path / "m", "m")
 
@@ -499,8 +523,8 @@ def test_two_builds_of_the_same_model_do_not_meet(tmp_path: Path) -> None:
 def test_a_better_model_takes_the_earlier_one_s_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchange: bool
 ) -> None:
-    if not exchange:  # a file system that can't
-        monkeypatch.setattr(swap, "_exchange", lambda one, other: False)
+    if not exchange:  # a way that no kernel knows
+        monkeypatch.setattr(swap, "_EXCHANGE", 1 << 30)
     earlier = build_tiny(tmp_path, name="m")
     later = build_tiny(tmp_path, name="m", seed=1)
     assert later.files["trunk.data"] != earlier.files["trunk.data"]
@@ -516,6 +540,13 @@ def test_a_kill_between_two_renames_costs_no_model(tmp_path: Path) -> None:
         build(open_checkpoint(tmp_path / "m-checkpoint"), Q4, tmp_path / "m", "m",
               progress=stop_at(1))  # fmt: skip
     assert read_directory(tmp_path / "m") == earlier
+
+
+def test_a_target_that_can_t_be_looked_up_is_named(tmp_path: Path) -> None:
+    source = write_checkpoint(tmp_path / "c")
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(ModelError, match=r"loop/m can't be written: Too many levels"):
+        needs(open_checkpoint(source), Q4, tmp_path / "loop" / "m")
 
 
 def test_a_target_that_can_t_be_written_is_named(tmp_path: Path) -> None:
