@@ -224,7 +224,12 @@ class _Taking:
         return plan if plan is not None and plan.kind is PlanKind.ANSWER else None
 
     def _going_on(self, before: _Done, part: str, recent: tuple[str, ...]) -> _Done | None:
-        """What `part` is after `before`: the same command with one part of it exchanged."""
+        """What `part` is after `before`: the same command with one part of it exchanged.
+
+        Nothing after an exception: "except the hall and the study" may well spare both.
+        """
+        if self.language.excepting.search(fold(before.text)):
+            return None
         same = _does(before.plan)
         if (too := self.language.dialogue.trailing.search(fold(part))) is not None:
             part = part[: too.start()]
@@ -253,6 +258,8 @@ class _Taking:
         """The commands of `parts` that share what the first begins and the last ends with."""
         first, last = parts[0].text.split(), parts[-1].text.split()
         for own in range(1, min(_LONGEST_SHARED, len(first) - 1) + 1):
+            if self.language.excepting.search(f" {fold(' '.join(first[:-own]))} "):
+                continue  # what is excepted is not shared out: each would be done to the other
             for length in range(1, min(_LONGEST_SHARED, len(last) - 1) + 1):
                 before, after = first[:-own], last[length:]
                 if self.language.excepting.search(f" {fold(' '.join(last[:length]))} "):

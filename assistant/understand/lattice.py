@@ -8,7 +8,7 @@ one that says nothing. Each costs, so that the cheapest reading wins and the dea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -55,8 +55,17 @@ def exactly(words: Sequence[Word]) -> Lattice:
     return Lattice(tuple(words), (*edges, ()), tuple(range(len(words) + 1)))
 
 
-def loosely(words: Sequence[Word], alikes: Alikes, fillers: frozenset[str]) -> Lattice:
-    """The lattice of the words and of what may have been said in their stead."""
+def loosely(
+    words: Sequence[Word],
+    alikes: Alikes,
+    fillers: frozenset[str],
+    positions: Collection[str] = (),
+) -> Lattice:
+    """The lattice of the words and of what may have been said in their stead.
+
+    Of `fillers` each may be left out; those that are `positions` only at the beginning: "right,
+    close the blinds", but not "close the right blinds".
+    """
     texts = [word.text for word in words]
     edges: list[list[Edge]] = [[] for _ in range(len(words) + 1)]
     order: list[int] = []
@@ -65,7 +74,7 @@ def loosely(words: Sequence[Word], alikes: Alikes, fillers: frozenset[str]) -> L
         edges[i].append(Edge(i + 1, text))
         if i > 0 and text == texts[i - 1]:
             edges[i].append(Edge(i + 1, None, TWICE))
-        elif text in fillers:
+        elif text in fillers and (i == 0 or text not in positions):
             edges[i].append(Edge(i + 1, None, FILLER))
         said = [(others, cost, i + 1) for others, cost in alikes.of(text)]
         if i + 1 < len(texts):

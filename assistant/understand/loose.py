@@ -13,7 +13,7 @@ from assistant.understand.candidates import Candidate, tell
 from assistant.understand.caution import asked_first, may_open
 from assistant.understand.explain import Verdict
 from assistant.understand.language import Language
-from assistant.understand.lattice import loosely
+from assistant.understand.lattice import Lattice, loosely
 from assistant.understand.match import MOST_CANDIDATES, Matcher
 from assistant.understand.mood import is_question, without_politeness
 from assistant.understand.normal import fold
@@ -49,7 +49,10 @@ def read_loosely(
     if reason := _why_not(words, alikes, asked.language):
         asked.reject("loose", text, reason)
         return None
-    lattice = loosely(words, alikes, asked.language.hesitations)
+    language = asked.language
+    lattice = _as_cut_off(
+        loosely(words, alikes, language.hesitations, language.positions), language
+    )
     lists = matcher.lists(asked)
     found = matcher.candidates(asked, lattice, text[start:], lists, limit)
     likely = _likely(matcher, asked, text, found, free=free)
@@ -75,6 +78,19 @@ def _why_not(words: Sequence[Word], alikes: Alikes, language: Language) -> str:
     if not 1 <= len(words) <= _LONGEST or unknown > _TOO_STRANGE * len(words):
         return f"{unknown} of {len(words)} words mean nothing here: too many, or too long"
     return "a word may be “not”, misheard" if _may_deny(words, alikes, language) else ""
+
+
+def _as_cut_off(lattice: Lattice, language: Language) -> Lattice:
+    """`lattice` without a number for the last word where that leads to one: "set the lamp to" is
+    cut off, and no "two". "Set the lamp to to" may be.
+    """
+    texts = [word.text for word in lattice.words[-2:]]
+    if texts[-1] not in language.dangling or set(texts[:-1]) & language.dangling:
+        return lattice
+    numbers, last = language.numbers.vocabulary, lattice.end - 1
+    edges = list(lattice.edges)
+    edges[last] = tuple(e for e in edges[last] if not (e.changed and e.word in numbers))
+    return replace(lattice, edges=tuple(edges))
 
 
 def _may_deny(words: Sequence[Word], alikes: Alikes, language: Language) -> bool:

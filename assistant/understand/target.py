@@ -19,6 +19,7 @@ from assistant.home.model import Device, DeviceType, Home
 from assistant.home.vocabulary import VOCABULARY
 from assistant.plan import Plan, PlanKind, Speech
 from assistant.skill import Request
+from assistant.understand.language import load_language
 from assistant.understand.normal import squeeze
 
 WINDOW_COVERS: Final = frozenset({"blind", "curtain", "shutter", "shade", "awning", "", "damper"})
@@ -233,12 +234,35 @@ def _named(request: Request, candidates: Sequence[Device], areas: frozenset[str]
             )
             return Found(problem=problem)
         named = inside
+    elif _is_rather_the_one_here(request, candidates, named):
+        return Found(problem=UNKNOWN)
     if len(named) > 1 and request.utterance.area:
         named = [d for d in named if d.area == request.utterance.area] or named
     all_of_them = request.slots.get("all") or name in request.names.get("several", {})
     if len(named) > 1 and not all_of_them:
         return Found(tuple(named), ask_which(named, request.home))
     return Found(tuple(named))
+
+
+def _is_rather_the_one_here(
+    request: Request, candidates: Iterable[Device], named: Sequence[Device]
+) -> bool:
+    """Whether the name is no more than a word for what things are, of which there is one here:
+    "the fan" is this room's ceiling fan, though one elsewhere is called Fan and nothing else.
+    """
+    here = request.utterance.area
+    if here is None or any(d.area in (here, None) for d in named):
+        return False
+    language, types = load_language(request.utterance.language), {d.type for d in named}
+    words = {
+        squeeze(form)
+        for code, forms in language.kinds.items()
+        if code.partition(".")[0] in types
+        for form in (*forms["one"].split("|"), *forms["many"].split("|"))
+    }
+    return request.slots["name"] in words and any(
+        d.area == here and d.type in types for d in candidates
+    )
 
 
 def called(request: Request, candidates: Iterable[Device]) -> list[Device]:

@@ -60,6 +60,39 @@ async def told(wire: Any, registry: Any, name: Any, params: Any = None, device: 
     return [(topic, payload) for topic, payload, *_ in wire.published]
 
 
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("Lampada_Salotto_2", "Lampada Salotto 2"),
+        ("bedroom/lamp_left", "bedroom lamp left"),
+        ("Nursery 🌙 nightlight", "Nursery nightlight"),
+        ("Front Door 🔒", "Front Door"),
+        ("❤️ Lamp", "Lamp"),
+        ("Bulb 3 (hall)", "Bulb 3 (hall)"),
+        ("Temp/Hum bedroom", "Temp Hum bedroom"),
+        ("Fridge 4°", "Fridge 4°"),
+        ("Lamp 1/2", "Lamp 1/2"),
+        ("0x00158d0001a2b3c4", "0x00158d0001a2b3c4"),
+        ("💡", "office lamp"),
+    ],
+)
+def test_names_are_what_is_said_aloud(written: str, said: str) -> None:
+    wire, registry = discovering()
+    device = {**Z2M["device"], "name": written}
+    wire.say("homeassistant/light/0x17/office_lamp/config", {**Z2M_LIGHT, "device": device})
+    assert only(registry).name == said
+
+
+def test_the_lock_of_a_thermostats_buttons_is_no_door() -> None:
+    wire, registry = discovering()
+    lock = {"name": "Child lock", "command_topic": "t/set/child_lock", "state_topic": "t"}
+    wire.say("homeassistant/lock/0x17/child_lock/config", {**Z2M, **lock})
+    assert not only(registry).exposed
+    wire.say("homeassistant/lock/0x17/child_lock/config")
+    wire.say("homeassistant/lock/0x17/lock/config", {**Z2M, **lock, "name": "Lock"})
+    assert only(registry).exposed
+
+
 async def test_zigbee2mqtt_colour_lamp() -> None:
     wire, registry = discovering()
     wire.say("homeassistant/light/0x0017880104e45522/light/config", Z2M_LIGHT)

@@ -59,7 +59,7 @@ def scripts() -> Iterator[Script]:
             assert set(script) <= {"name", "turns", "policy", "pin"}, script
             yield Script(
                 script["name"],
-                file.stem,
+                content.get("language", file.stem),
                 content["home"],
                 tuple(script["turns"]),
                 script.get("policy", {}),

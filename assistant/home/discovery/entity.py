@@ -12,11 +12,14 @@ from assistant.home.discovery.claims import Claim
 from assistant.home.discovery.components import BUILDERS
 from assistant.home.discovery.config import Appliance, Config
 from assistant.home.discovery.template import NoValueError, Template, render_value
-from assistant.home.discovery.wording import harmless
+from assistant.home.discovery.wording import sayable
 from assistant.home.file import clean_name, slug
 from assistant.home.model import Device
 
 _MODES: Final = ("all", "any", "latest")
+_BUTTON_LOCKS: Final = frozenset({"child_lock", "keypad_lockout"})
+"""What Zigbee2MQTT announces as locks and is for the buttons of a thermostat: no door, though by
+its announcement nothing tells it from one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +70,15 @@ def described(entity: payload.Entity, unit: str) -> Description | None:
     object_id = entity.key.removesuffix("/config").rpartition("/")[2]
     if "#" in entity.key:
         object_id = entity.key.rpartition("#")[2]
-    name = _name(config, hardware, entity) or harmless(object_id.replace("_", " ")) or "Unnamed"
+    name = _name(config, hardware, entity) or sayable(object_id) or "Unnamed"
     unique = config.text("unique_id")
-    hidden = config.has("entity_category") or not config.flag("enabled_by_default", True)
+    hidden = (
+        config.has("entity_category")
+        or not config.flag("enabled_by_default", True)
+        or object_id in _BUTTON_LOCKS
+    )
     device_class = config.text("device_class") or None
-    area = harmless(hardware.text("suggested_area"))
+    area = sayable(hardware.text("suggested_area"))
     device_id = f"{entity.component}.{_object_slug(config, entity, name)}"
     presences = _presences(config)
     return Description(
@@ -107,15 +114,11 @@ def _name(config: Config, hardware: Config, entity: payload.Entity) -> str:
     The entity's name alone where it says the device's already; the device's alone where the
     entity's is null, or not given (for a sensor then with what it measures).
     """
-    own = harmless(config.text("name"))
-    device = harmless(hardware.text("name"))
+    own = sayable(config.text("name"))
+    device = sayable(hardware.text("name"))
     if not config.has("name") and entity.component in ("sensor", "binary_sensor"):
         # Not said, and a device has several of these: what it measures tells them apart.
-        own = (
-            ""
-            if config.is_null("name")
-            else harmless(config.text("device_class").replace("_", " "))
-        )
+        own = "" if config.is_null("name") else sayable(config.text("device_class"))
     if not device or not own:
         return own or device
     if own.casefold().startswith(device.casefold()):
