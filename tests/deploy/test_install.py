@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 import subprocess
@@ -38,12 +39,14 @@ INSTALLED = {
     "etc/systemd/system/mimo-voice.service",
     "opt/mimo-voice/LICENSE",
     "opt/mimo-voice/README.md",
+    "opt/mimo-voice/bin/assistant",
     "opt/mimo-voice/lib/backoff",
 }
 
 
 def test_installs_what_the_unit_names(tmp_path: Path) -> None:
-    install(tmp_path, "--language", "it")
+    done = install(tmp_path, "--language", "it")
+    assert done.stdout.endswith("not started: this is not the running system\n")
     assert contents(tmp_path) == INSTALLED
     assert (tmp_path / "opt/mimo-voice/lib/backoff").stat().st_mode & stat.S_IXOTH
     config = tmp_path / "etc/mimo-voice/assistant.toml"
@@ -51,6 +54,36 @@ def test_installs_what_the_unit_names(tmp_path: Path) -> None:
     assert stat.S_IMODE(config.parent.stat().st_mode) == 0o750
     assert stat.S_IMODE((tmp_path / "var/lib/mimo-voice").stat().st_mode) == 0o750
     assert tomllib.loads(config.read_text())["language"] == "it"
+
+
+def test_the_command_acts_for_the_service(tmp_path: Path) -> None:
+    install(tmp_path)
+    stubs = {
+        "bin/id": "echo 0",
+        "bin/runuser": 'echo "$1 $2"; shift 3; exec "$@"',
+        "opt/mimo-voice/venv/bin/assistant": 'pwd; env | grep _DIRECTORY= | sort; echo "$# $1"',
+    }
+    for name, script in stubs.items():
+        stub = tmp_path / name
+        stub.parent.mkdir(parents=True, exist_ok=True)
+        stub.write_text(f"#!/bin/sh\n{script}\n")
+        stub.chmod(0o755)
+    done = subprocess.run(
+        [tmp_path / "opt/mimo-voice/bin/assistant", "turn on the light"],
+        env={"PATH": f"{tmp_path}/bin:{os.environ['PATH']}"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines() == [
+        "-u mimo-voice",
+        "/",
+        "CACHE_DIRECTORY=/var/cache/mimo-voice",
+        "CONFIGURATION_DIRECTORY=/etc/mimo-voice",
+        "STATE_DIRECTORY=/var/lib/mimo-voice",
+        "1 turn on the light",
+    ]
 
 
 def test_example_settings_are_settings(tmp_path: Path) -> None:
