@@ -22,8 +22,8 @@ from rich.markup import escape
 from assistant import __version__
 from assistant.cli.display import hanging
 from assistant.cli.options import ConfigOption, config_path, log_to_terminal, settings_from
-from assistant.config import Settings
-from assistant.errors import AssistantError
+from assistant.config import MqttSettings, Settings
+from assistant.errors import AssistantError, MqttError
 from assistant.paths import directories
 
 MIN_MEMORY = 1 << 30
@@ -231,10 +231,7 @@ async def _outside(settings: Settings) -> list[Finding]:
         findings.append(Finding("sound", devices.problem is None, detail, devices.problem or ""))
         findings += _sound_rights()
     if settings.mqtt.host is None:
-        where = f"{settings.mqtt.embedded_host} port {settings.mqtt.embedded_port}"
-        findings.append(
-            Finding("broker", True, f"none is configured: the embedded one, on {where}")
-        )
+        findings.append(await _local_broker(settings.mqtt))
         return findings
     report = await probe(settings.mqtt)
     if report.error is None:
@@ -244,6 +241,22 @@ async def _outside(settings: Settings) -> list[Finding]:
     else:
         findings.append(Finding("broker", False, f"{settings.mqtt.host}", report.error))
     return findings
+
+
+async def _local_broker(settings: MqttSettings) -> Finding:
+    """The broker where none is configured: our own, or one that is here already."""
+    from assistant.mqtt.embedded import embedded_broker
+    from assistant.mqtt.probe import probe
+
+    where = {"host": settings.embedded_host, "port": settings.embedded_port}
+    place = "{host} port {port}".format(**where)
+    try:
+        async with embedded_broker(settings):
+            return Finding("broker", True, f"none is configured: the embedded one, on {place}")
+    except MqttError as error:
+        if (await probe(settings.model_copy(update=where))).error is None:
+            return Finding("broker", True, f"none is configured: the one on {place}")
+        return Finding("broker", False, "none is configured", str(error))
 
 
 def _sound_rights() -> Iterator[Finding]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socketserver
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -268,6 +270,18 @@ def test_doctor_names_remedies(tmp_path: Path) -> None:
     assert "assistant models fetch whisper-tiny.en" in out
     assert "✗ broker" in out
     assert "to mend." in out
+
+
+def test_doctor_finds_somebody_else_where_our_own_broker_would_listen(
+    user: User, quickly: Quickly
+) -> None:
+    with socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as other:
+        threading.Thread(target=other.serve_forever, args=[0.05]).start()
+        user.configures(f"[mqtt]\nembedded_port = {other.server_address[1]}\n")
+        out, _ = quickly("doctor", status=1)
+        other.shutdown()
+    assert "✗ broker" in out
+    assert "something listens there already" in out
 
 
 def test_commands_without_a_broker_say_so(
