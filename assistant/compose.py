@@ -57,12 +57,13 @@ from assistant.stt.transcript import Recogniser
 from assistant.tts.select import select_speaker
 from assistant.tts.speech import Speaker
 from assistant.turn.announce import Announcer
-from assistant.turn.listener import Ears, Listener, Manners, Mouth
+from assistant.turn.listener import Ears, Listener, Manners
 from assistant.turn.remembering import Remembering
 from assistant.turn.reply import Replies
 from assistant.turn.respond import Responder, ways
 from assistant.turn.schedules import ACTIONS as SCHEDULE_ACTIONS
 from assistant.turn.schedules import Schedules
+from assistant.turn.speaking import Mouth
 from assistant.turn.thinker import Load, Thinker, planner_settings
 from assistant.turn.timers import ACTIONS as TIMER_ACTIONS
 from assistant.turn.timers import Timers

@@ -9,20 +9,20 @@ the microphone for one answer without the wake word.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import secrets
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import numpy as np
 
-from assistant.audio.chime import Chime, chime
+from assistant.audio.chime import Chime
 from assistant.audio.endpoint import Completeness, Ended, Endpointer, LikelyEnd, Resumed
 from assistant.audio.pcm import CHUNK_SAMPLES, SAMPLE_RATE, AudioChunk, Samples
-from assistant.audio.ports import AudioSink, AudioSource
+from assistant.audio.ports import AudioSource
 from assistant.audio.ring import PreRoll
 from assistant.audio.vad import VadStream
 from assistant.config import EndpointSettings
@@ -30,36 +30,33 @@ from assistant.errors import AssistantError
 from assistant.plan import Utterance
 from assistant.stt.session import RecognitionSession
 from assistant.stt.transcript import Recogniser, Transcript
-from assistant.tts.speech import Speaker
-from assistant.turn.events import Heard, SpeechEnded, Spoke, StageDone, TurnEnded, Woken
+from assistant.turn.events import Heard, SpeechEnded, StageDone, TurnEnded, Woken
+from assistant.turn.reading_ahead import ReadingAhead
 from assistant.turn.respond import Responder
 from assistant.turn.saying import Words
+from assistant.turn.speaking import Mouth, Speaking
 from assistant.turn.trace import Observer
 from assistant.understand.conversation import Conversation
 from assistant.understand.pin import HIDDEN
 from assistant.wake.engine import WakeEngine, WakeEvent
-from assistant.wake.guard import OwnVoiceGuard
 from assistant.wake.match import strip_wake_phrase
 from assistant.wake.verify import Verifier
 
 log = logging.getLogger(__name__)
 
-LATE_WAKE = 4.0
+LATE_WAKE: Final = 4.0
 """Seconds by which an engine may report a wake word late: a phrase without a pause after it."""
 
-VOICING_KEPT = round(LATE_WAKE * SAMPLE_RATE / CHUNK_SAMPLES)
+VOICING_KEPT: Final = round(LATE_WAKE * SAMPLE_RATE / CHUNK_SAMPLES)
 
-FOLLOW_UP_PRE_ROLL = 0.2
+FOLLOW_UP_PRE_ROLL: Final = 0.2
 """Seconds kept from before the microphone opens for an answer: people answer early."""
 
-GAP = 3.0
+GAP: Final = 3.0
 """Seconds without sound after which what was being said is given up: the sound card may come back
 in an hour, and a command must not be carried out then."""
 
-AHEAD_WORDS = 3
-"""Words that must have been said, and stayed as they were heard, before the model reads them."""
-
-ANSWER_DELAY = 3.0
+ANSWER_DELAY: Final = 3.0
 """Seconds allowed for recognising an answer, so that our question does not expire meanwhile."""
 
 
@@ -72,16 +69,6 @@ class Ears:
     recogniser: Recogniser
     verifier: Verifier | None = None
     """Who must hear the wake word as well; None: the engine's word is enough."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mouth:
-    """What speaks."""
-
-    speaker: Speaker | None
-    """None: replies are not spoken."""
-    sink: AudioSink
-    guard: OwnVoiceGuard
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +94,8 @@ class _Hearing:
     wake: WakeEvent | None
     confirmed: asyncio.Task[bool] | None
     """The second opinion on the wake word, being formed while the user speaks."""
+    reading: ReadingAhead
     completeness: Completeness = Completeness.UNKNOWN
-    words: tuple[str, ...] = ()
-    """Of the last partial transcript."""
-    ahead: tuple[str, ...] = ()
-    """What of them the language model has been given to read."""
-    reading: asyncio.Task[None] | None = None
 
 
 @dataclass(slots=True)
@@ -128,6 +111,7 @@ class Listener:
     """Leads the turns of one source.
 
     `completeness` judges a partial transcript; `observe` is told of everything that happens.
+    `clock` gives monotonic seconds, as the source's chunks have them.
     """
 
     def __init__(
@@ -140,15 +124,18 @@ class Listener:
         conversation: Conversation,
         completeness: Callable[[str], Completeness],
         observe: Observer,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._source = source
         self._ears = ears
-        self._mouth = mouth
+        self._guard = mouth.guard
+        self._speaking = Speaking(mouth, source.name, observe, clock)
         self._manners = manners
         self._responder = responder
         self._conversation = conversation
         self._completeness = completeness
         self._observe = observe
+        self._now = clock
         self._pre_roll = PreRoll(manners.pre_roll + LATE_WAKE)
         self._voicing: deque[tuple[float, float]] = deque(maxlen=VOICING_KEPT)
         self._hearing: _Hearing | None = None
@@ -161,7 +148,6 @@ class Listener:
         self._last_sound = 0.0
         self._tasks = asyncio.TaskGroup()
         self._source_open = False
-        self._speech: asyncio.Task[None] | None = None
 
     @property
     def name(self) -> str:
@@ -171,7 +157,8 @@ class Listener:
     async def run(self) -> None:
         """Listen until the source ends and all that was asked is answered. To be called once.
 
-        Raises what the source raises, after the turns under way have ended.
+        Raises what the source raises, after the turns under way have ended; what was being said
+        then is given up, for it may not be all.
         """
         failure: AssistantError | None = None
         try:
@@ -183,7 +170,9 @@ class Listener:
                 except AssistantError as error:  # raised below, not in a group
                     failure = error
                 self._source_open = False
-                if self._hearing is not None:
+                if self._hearing is not None and failure is not None:
+                    self._give_up(self._hearing, "the sound broke off")
+                elif self._hearing is not None:
                     ended = self._hearing.endpointer.stream_end(self._now())
                     self._end(self._hearing, ended)
         finally:
@@ -203,19 +192,18 @@ class Listener:
             await self._idle.wait()
             async with self._order:
                 if self._idle.is_set():
-                    await self._chime(Chime.DONE)
+                    await self._speaking.chime(Chime.DONE)
                 # The wake word may have cut the chime short: our voice must not be heard with
                 # the user's, or what we say would be taken for a command.
                 if not self._idle.is_set():
                     continue
                 try:
-                    await self._say(text, None)
+                    await self._speaking.say(text, None)
                 except AssistantError as failure:
                     log.error("%s: not announced: %s", self.name, failure)
+                except Exception:  # whoever can't speak may still listen
+                    log.exception("%s: not announced", self.name)
                 return
-
-    def _now(self) -> float:
-        return time.monotonic()
 
     def _hear(self, chunk: AudioChunk) -> None:
         if chunk.time - self._heard_until > GAP:
@@ -229,8 +217,9 @@ class Listener:
         if self._hearing is not None:
             if wake is not None and self._hearing.wake is None:
                 self._hearing.wake = wake  # said before an answer, where it need not be
-            self._take(self._hearing, chunk, speech)
-        elif wake is not None and self._mouth.guard.allows(wake):
+            self._hearing.session.feed(chunk.samples)
+            self._follow(self._hearing, chunk.time, speech)
+        elif wake is not None and self._guard.allows(wake):
             self._barge_in()
             self._listen(secrets.token_hex(4), wake, wake.time)
 
@@ -259,7 +248,7 @@ class Listener:
         hearing.session.close()
         if hearing.confirmed is not None:
             hearing.confirmed.cancel()
-        _stop_reading(hearing)
+        hearing.reading.stop()
         self._conversation.pending = None  # no answer came
         self._observe(TurnEnded(hearing.turn, self.name, self._now(), reason))
         self._note_idleness()
@@ -273,9 +262,7 @@ class Listener:
     def _barge_in(self) -> None:
         if self._answering is not None:
             self._answering.superseded.set()
-        if self._speech is not None:
-            self._speech.cancel()
-        self._mouth.sink.stop()
+        self._speaking.silence()
 
     def _listen(
         self, turn: str, wake: WakeEvent | None, since: float, silence: float | None = None
@@ -295,6 +282,7 @@ class Listener:
             opened=since,
             wake=wake,
             confirmed=self._second_opinion(wake, before),
+            reading=ReadingAhead(self._responder, self._conversation, self._uttered("")),
         )
         self._hearing = hearing
         self._note_idleness()
@@ -336,7 +324,7 @@ class Listener:
             self._observe(
                 Heard(turn, self.name, self._now(), self._discreet(transcript, hearing.wake))
             )
-        self._read_ahead(hearing, text)
+        hearing.reading.heard(text, known=hearing.completeness is Completeness.COMPLETE)
 
     def _awaits_pin(self) -> bool:
         pending = self._conversation.pending
@@ -347,42 +335,10 @@ class Listener:
         text, *others = (
             self._stripped(t, wake) for t in (transcript.text, *transcript.alternatives)
         )
-        said = Utterance(text, self._manners.language, alternatives=tuple(others))
+        said = replace(self._uttered(text), alternatives=tuple(others))
         if not self._responder.confides(said, self._conversation):
             return transcript
         return replace(transcript, text=HIDDEN, words=(), alternatives=())
-
-    def _read_ahead(self, hearing: _Hearing, text: str) -> None:
-        """Let the model read what two partial transcripts agree on, unless a template knows it.
-
-        Where the model is asked first, it is no matter what a template knows.
-        """
-        before, hearing.words = hearing.words, tuple(text.split())
-        stable = tuple(
-            word
-            for word, _ in itertools.takewhile(
-                lambda pair: pair[0] == pair[1], zip(hearing.words, before, strict=False)
-            )
-        )
-        busy = hearing.reading is not None and not hearing.reading.done()
-        complete = hearing.completeness is Completeness.COMPLETE
-        known = complete and not self._responder.model_first
-        new = len(stable) >= AHEAD_WORDS and stable != hearing.ahead
-        if busy or known or not new:
-            return
-        hearing.ahead = stable
-        partial = Utterance(
-            " ".join(stable), self._manners.language, self._manners.area, self.name,
-            spoken_at=time.time(),
-        )  # fmt: skip
-        hearing.reading = asyncio.create_task(
-            self._responder.ahead(partial, self._conversation), name="reading ahead"
-        )
-        hearing.reading.add_done_callback(_note_failure)
-
-    def _take(self, hearing: _Hearing, chunk: AudioChunk, speech: float) -> None:
-        hearing.session.feed(chunk.samples)
-        self._follow(hearing, chunk.time, speech)
 
     def _follow(self, hearing: _Hearing, begin: float, speech: float) -> None:
         event = hearing.endpointer.process(begin, speech, hearing.completeness)
@@ -403,7 +359,7 @@ class Listener:
             self._give_up(hearing, "nothing was said")
             return
         self._hearing = None
-        _stop_reading(hearing)
+        hearing.reading.stop()
         self._turns += 1
         answer = self._tasks.create_task(self._answer(hearing, now), name=f"turn {turn}")
         answer.add_done_callback(lambda _: self._answered(hearing))
@@ -459,11 +415,8 @@ class Listener:
         text = self._stripped(transcript.text, hearing.wake)
         if not text:
             return "nothing was understood"
-        utterance = Utterance(
-            text=text,
-            language=self._manners.language,
-            area=self._manners.area,
-            source=self.name,
+        utterance = replace(
+            self._uttered(text),
             confidence=transcript.confidence,
             alternatives=tuple(
                 self._stripped(other, hearing.wake) for other in transcript.alternatives
@@ -477,7 +430,7 @@ class Listener:
                 waiting.cancel()
                 words.put(piece)
 
-        saying = asyncio.create_task(self._say(words, turn))
+        saying = asyncio.create_task(self._speaking.say(words, turn))
         try:
             response = await self._responder.respond(
                 utterance,
@@ -510,69 +463,15 @@ class Listener:
             self._conversation.pending = replace(pending, expires=expires)
         self._listen(secrets.token_hex(4), None, now, window)
 
-    async def _say(self, text: str | Words, turn: str | None) -> bool:
-        """Speak; False when the wake word cut it short."""
-        self._speech = asyncio.create_task(self._speak(text, turn))
-        try:
-            await self._speech
-        except asyncio.CancelledError:
-            ourselves = asyncio.current_task()
-            if ourselves is not None and ourselves.cancelling():
-                self._speech.cancel()
-                raise
-            return False
-        finally:
-            self._speech = None
-        return True
-
-    async def _speak(self, text: str | Words, turn: str | None) -> None:
-        if self._mouth.speaker is None:
-            return
-        asked = self._now()
-        first: float | None = None
-
-        def on_sentence(sentence: str) -> None:
-            nonlocal first
-            self._mouth.guard.speaking(sentence)
-            if first is None and turn is not None:
-                first = self._now()
-                begun = text.begun if isinstance(text, Words) else None
-                self._observe(Spoke(turn, self.name, first))
-                self._observe(
-                    StageDone(turn, self.name, first, "synthesise", begun or asked, first)
-                )
-
-        try:
-            await self._mouth.speaker.say(text, self._mouth.sink, on_sentence)
-        finally:
-            self._mouth.guard.silent()
-            if first is not None and turn is not None:
-                now = self._now()
-                self._observe(StageDone(turn, self.name, now, "speak", first, now))
-
     def _tell_to_wait(self, answering: _Answering) -> None:
         if self._source_open and self._hearing is None and not answering.superseded.is_set():
-            self._tasks.create_task(self._chime(Chime.WAITING))
+            self._tasks.create_task(self._speaking.chime(Chime.WAITING))
 
-    async def _chime(self, kind: Chime) -> None:
-        try:
-            await self._mouth.sink.play(chime(kind))
-        except AssistantError as failure:
-            log.error("%s: no chime: %s", self.name, failure)
+    def _uttered(self, text: str) -> Utterance:
+        return Utterance(text, self._manners.language, self._manners.area, self.name)
 
     def _stripped(self, text: str, wake: WakeEvent | None) -> str:
         return strip_wake_phrase(text, (wake.word,)) if wake is not None else text
-
-
-def _stop_reading(hearing: _Hearing) -> None:
-    if hearing.reading is not None:
-        hearing.reading.cancel()
-
-
-def _note_failure(reading: asyncio.Task[None]) -> None:
-    """What is read ahead is a favour: where it fails, the turn goes on and says why."""
-    if not reading.cancelled() and (error := reading.exception()) is not None:
-        log.debug("the model did not read ahead: %s", error)
 
 
 def _refuted(hearing: _Hearing) -> str:

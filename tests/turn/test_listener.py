@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any, cast
 
 import numpy as np
@@ -15,14 +15,16 @@ import pytest
 from assistant.audio.endpoint import Completeness
 from assistant.audio.pcm import CHUNK_SAMPLES, SAMPLE_RATE, AudioChunk, Pcm, Samples
 from assistant.config import EndpointSettings
+from assistant.errors import AudioError
 from assistant.plan import Plan, PlanKind, Utterance
 from assistant.stt.transcript import Transcript
 from assistant.tts.normalise import load_normaliser
 from assistant.tts.speech import Speaker
 from assistant.turn import listener as module
 from assistant.turn.events import Heard, TurnEnded, TurnEvent, Woken
-from assistant.turn.listener import Ears, Listener, Manners, Mouth
+from assistant.turn.listener import Ears, Listener, Manners
 from assistant.turn.respond import Responder, Response, Speak
+from assistant.turn.speaking import Mouth
 from assistant.understand.conversation import Conversation, Pending
 from assistant.wake.engine import WakeEvent
 from assistant.wake.guard import OwnVoiceGuard
@@ -40,7 +42,7 @@ class Room:
     name = "room"
 
     def __init__(self) -> None:
-        self._chunks: asyncio.Queue[AudioChunk | None] = asyncio.Queue()
+        self._chunks: asyncio.Queue[AudioChunk | AudioError | None] = asyncio.Queue()
         self.time = self._heard = self._since = time.monotonic()
 
     def now(self) -> float:
@@ -49,6 +51,8 @@ class Room:
 
     async def chunks(self) -> AsyncIterator[AudioChunk]:
         while (chunk := await self._chunks.get()) is not None:
+            if isinstance(chunk, AudioError):
+                raise chunk
             self._heard, self._since = chunk.time + CHUNK, time.monotonic()
             yield chunk
 
@@ -65,6 +69,9 @@ class Room:
 
     def close(self) -> None:
         self._chunks.put_nowait(None)
+
+    def fail(self) -> None:
+        self._chunks.put_nowait(AudioError("unplugged"))
 
 
 class Scripted:
@@ -206,8 +213,8 @@ class Stage:
             self.talk,
             lambda _: self.judgement,
             self.events.append,
+            self.room.now,
         )
-        self.listener._now = self.room.now  # type: ignore[method-assign]
 
     def woken(self) -> int:
         return sum(isinstance(e, Woken) for e in self.events)
@@ -263,6 +270,31 @@ async def test_an_utterance_ends_when_the_sound_does(monkeypatch: pytest.MonkeyP
         it.room.hear(WAKE)
         await until(lambda: it.ended() == 1)
         assert it.errors() == ["the sound broke off"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_what_a_source_broke_off_in_is_not_taken_for_all_that_was_said(fails: bool) -> None:
+    """What a recording ends with is whole; "turn off everything except" need not be."""
+    it = Stage()
+    it.room.hear(WAKE)
+    it.room.hear(SILENCE, 0.4)
+    it.room.hear(SPEECH, 1.0)
+    it.room.fail() if fails else it.room.close()
+    with pytest.raises(AudioError) if fails else nullcontext():
+        await it.listener.run()
+    assert it.errors() == (["the sound broke off"] if fails else [""])
+    assert len(it.answers.heard) == (not fails)
+
+
+async def test_a_voice_that_fails_to_announce_leaves_the_ears_open() -> None:
+    async with stage() as it:
+        it.voice.failing = True
+        it.listener.announce("The eggs are done.")
+        await until(lambda: it.loud.played == 1)  # the chime
+        await asyncio.sleep(0.05)
+        it.voice.failing = False
+        it.room.command()
+        await until(lambda: len(it.answers.heard) == 1)
 
 
 async def test_nothing_is_announced_into_what_somebody_says() -> None:
