@@ -26,6 +26,7 @@ from assistant.understand.mood import Mood, mood
 from assistant.understand.names import Names
 from assistant.understand.normal import fold, squeeze
 from assistant.understand.pointing import parted, pointing_back, things_meant
+from assistant.understand.stopping import stopping
 from assistant.understand.takeback import SCHEDULING, instead, without_take_back
 from assistant.understand.target import is_kin, spoken_names
 
@@ -54,6 +55,9 @@ def go_on(
     if context.plan is None and not context.recent:
         return None
     said, mark = _cut(text, language)
+    if (plan := stopping(asked, (text, said))) is not None:
+        asked.note(Considered("follow-up", text, plan))
+        return replace(plan, score=SURE_IN_PART)
     # "Not that much" and "not that one, the left one" forbid nothing.
     forbids = mood(said or text, language) is Mood.FORBIDDING
     if language.excepting.match(f" {fold(said)} "):
@@ -267,7 +271,7 @@ class _Fragment:
             return bool(new.intent) and (new.skill, new.intent) == (old.skill, old.intent)
         if new.kind not in (PlanKind.ACT, PlanKind.ASK) or old.kind is PlanKind.ANSWER:
             return False
-        done, wanted = does(old), does(new)
+        done, wanted = does(old), does(without_take_back(new))
         if old.kind is PlanKind.ASK and not old.commanded:
             return bool(wanted) and self._names_what(new)
         if not wanted or wanted != done:

@@ -19,6 +19,7 @@ _KEYS: Final = frozenset(
         "more",
         "less",
         "again",
+        "stop",
         "anew",
         "pronouns",
         "clitics",
@@ -61,6 +62,8 @@ class DialogueWords:
     more: frozenset[str]
     less: frozenset[str]
     again: frozenset[str]
+    stop: frozenset[str]
+    """Sentences that stop what has just been set going."""
     anew: re.Pattern[str]
     """Words that tell only that something was so before ("turn it on again")."""
     pronouns: re.Pattern[str]
@@ -116,6 +119,7 @@ def dialogue_words(data: Mapping[str, Any]) -> DialogueWords:
         more=_phrases(data["more"]),
         less=_phrases(data["less"]),
         again=_phrases(data["again"]),
+        stop=_phrases(data["stop"]),
         anew=_within(data["anew"]),
         pronouns=_within(data["pronouns"]),
         clitics=tuple((re.compile(pattern), parted) for pattern, parted in data["clitics"]),
