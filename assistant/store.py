@@ -52,6 +52,10 @@ create table schedule (
   language text not null
 );
 """,
+    """
+alter table timer add column does text not null default '[]';
+alter table timer add column approved text not null default '';
+""",
 )
 """What makes each version of the file of the one before it."""
 _VERSION: Final = len(_STEPS)
@@ -61,7 +65,8 @@ _VERSION: Final = len(_STEPS)
 class StoredTimer:
     """A timer, or a command for later (`command`). Times in seconds; `ends` since the epoch.
 
-    Running: `ends` is set. Paused: `remaining` is.
+    Running: `ends` is set. Paused: `remaining` is. `does` and `approved`: what a command meant when
+    it was given, see `assistant.home.scheduled`.
     """
 
     id: str
@@ -72,6 +77,8 @@ class StoredTimer:
     area: str | None = None
     command: str | None = None
     language: str = "en"
+    does: str = "[]"
+    approved: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +160,8 @@ class Store:
         """All timers and commands for later, the next to end first, the paused last."""
         with self._at_work() as database:
             rows = database.execute(
-                "select id, duration, ends, remaining, name, area, command, language from timer "
-                "order by ends is null, ends, id"
+                "select id, duration, ends, remaining, name, area, command, language, does, "
+                "approved from timer order by ends is null, ends, id"
             )
             return [StoredTimer(*row) for row in rows]
 
@@ -163,8 +170,8 @@ class Store:
         with self._at_work() as database:
             database.execute(
                 "insert or replace into timer "
-                "(id, duration, ends, remaining, name, area, command, language) "
-                "values (?, ?, ?, ?, ?, ?, ?, ?)",
+                "(id, duration, ends, remaining, name, area, command, language, does, approved) "
+                "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     timer.id,
                     timer.duration,
@@ -174,6 +181,8 @@ class Store:
                     timer.area,
                     timer.command,
                     timer.language,
+                    timer.does,
+                    timer.approved,
                 ),
             )
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from assistant.home.action import Action
 from assistant.home.occasion import Occasion
 
 MOST: Final = 100
 """Commands and reminders that may wait at the same time."""
+
+Approval = Literal["", "yes", "pin"]
+"""How it was approved of when it was set up: not at all, by a yes, or by the PIN."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +26,8 @@ class Delayed:
     remaining: float
     area: str | None = None
     """Where it was asked for."""
-
-
-Approval = Literal["", "yes", "pin"]
-"""How it was approved of when it was set up: not at all, by a yes, or by the PIN."""
+    does: tuple[Action, ...] = ()
+    """What the command meant when it was given; none: that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +58,8 @@ def written(actions: Iterable[Action]) -> str:
 def actions_from(text: str) -> tuple[Action, ...]:
     """The actions that `written` wrote."""
     return tuple(Action(name, tuple(ids), params) for name, ids, params in json.loads(text))
+
+
+def approval_from(text: str) -> Approval:
+    """The approval that `text` names; none where it names none."""
+    return next((known for known in get_args(Approval) if known == text), "")

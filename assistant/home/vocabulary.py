@@ -824,7 +824,13 @@ ACTIONS: Final[tuple[ActionSpec, ...]] = (
     ActionSpec(
         "delay",
         "do something later",
-        params=(_SECONDS, _text("command"), _text("area", required=False)),
+        params=(
+            _SECONDS,
+            _text("command"),
+            _text("does", required=False),
+            _text("approved", required=False),
+            _text("area", required=False),
+        ),
     ),
     ActionSpec("broadcast", "announce everywhere", params=(_text("message"),)),
     # When something is to be done (`assistant.home.occasion`), and what it does (`.scheduled`).

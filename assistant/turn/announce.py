@@ -84,7 +84,7 @@ class Announcer:
             speech = Speech("timers.rings", {"name": timer.name, "duration": timer.duration})
             text = self._replies.word(speech, timer.language)
         elif due.may_act:
-            text = await self._carry_out(timer.command, timer.language, timer.area)
+            text = await self._carry_out(timer.command, timer.language, timer.area, due.agreed)
         else:
             log.warning("a command for later is %.0f s late and is not carried out", due.late)
             text = self._replies.word(
@@ -111,7 +111,7 @@ class Announcer:
             self._unsaid.append((text, area))
 
     async def _carry_out(
-        self, command: str, language: str, area: str | None, agreed: Agreed | None = None
+        self, command: str, language: str, area: str | None, agreed: Agreed
     ) -> str:
         turn = secrets.token_hex(4)
         utterance = Utterance(command, language, area, source=SOURCE, spoken_at=time.time())
@@ -123,6 +123,6 @@ class Announcer:
             )
         finally:
             self._observe(TurnEnded(turn, SOURCE, time.monotonic()))
-        if response.asks and agreed is not None:
+        if response.asks:
             return self._replies.word(Speech("schedule.not_done", {"command": command}), language)
         return response.reply

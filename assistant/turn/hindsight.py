@@ -171,8 +171,10 @@ def _performed(action: Action, before: Home, home: Home) -> list[Action]:
 
 
 def _later_again(one: Delayed) -> Action:
+    """What puts off `one` as it was, but for what was approved of: that is asked again."""
     params: dict[str, ParamValue] = {"seconds": max(1, round(one.remaining))}
     params |= {"command": one.command} | ({"area": one.area} if one.area else {})
+    params |= {"does": written(one.does)} if one.does else {}
     return Action("delay", (), params)
 
 

@@ -13,13 +13,13 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Final, get_args
+from typing import Final
 
 from assistant.errors import HomeError, SkillError
 from assistant.home.action import Action
 from assistant.home.occasion import Occasion, occasion_from
 from assistant.home.registry import Registry
-from assistant.home.scheduled import MOST, Approval, Scheduled, actions_from
+from assistant.home.scheduled import MOST, Scheduled, actions_from, approval_from
 from assistant.store import Store, StoredSchedule
 from assistant.turn.lookout import keep_looking
 
@@ -187,15 +187,11 @@ def _scheduled(one: StoredSchedule) -> Scheduled | None:
             area=one.area,
             language=one.language,
             does=actions_from(one.does),
-            approved=_approval(one.approved),
+            approved=approval_from(one.approved),
         )
     except (HomeError, ValueError, TypeError) as error:
         _log.error("what is scheduled as %d can't be read: %s", one.id, error)
         return None
-
-
-def _approval(text: str) -> Approval:
-    return next((known for known in get_args(Approval) if known == text), "")
 
 
 def _occasion(text: str) -> Occasion:

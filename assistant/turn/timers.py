@@ -19,9 +19,10 @@ from assistant.errors import SkillError
 from assistant.home.action import Action
 from assistant.home.model import Timer
 from assistant.home.registry import Registry
-from assistant.home.scheduled import Delayed
+from assistant.home.scheduled import Delayed, actions_from, approval_from
 from assistant.store import Store, StoredTimer
 from assistant.turn.lookout import keep_looking
+from assistant.understand.later import Agreed
 
 _log = logging.getLogger(__name__)
 
@@ -36,8 +37,10 @@ ACTIONS: Final = (
     "delay",
 )
 """The actions a `Timers` performs: register it with `Registry.add_performer(ACTIONS, timers)`."""
-_TOO_LATE: Final = 60.0
-"""Seconds after which a command for later is no longer carried out."""
+_TOO_LATE: Final = 600.0
+"""Seconds after which a command for later is no longer carried out; the same as for one that was
+scheduled. After a power cut a small machine takes a minute or two to be back.
+"""
 _LONGEST_SLEEP: Final = 5.0
 """The clock may be set while we sleep, and `assistant ask` may add a timer from another process:
 look again this often (seconds)."""
@@ -54,6 +57,11 @@ class Due:
     def may_act(self) -> bool:
         """Whether a command for later may still be carried out."""
         return self.timer.command is not None and self.late <= _TOO_LATE
+
+    @property
+    def agreed(self) -> Agreed:
+        """What was agreed to when the command was given."""
+        return Agreed(_meaning(self.timer), approval_from(self.timer.approved))
 
 
 class Timers:
@@ -125,6 +133,8 @@ class Timers:
                 area=_text(action, "area"),
                 command=_text(action, "command"),
                 language=_text(action, "language") or self._language,
+                does=_text(action, "does") or "[]",
+                approved=_text(action, "approved") or "",
             )
         )
 
@@ -184,8 +194,17 @@ class Timers:
             if t.command is None:
                 timers.append(Timer(t.id, t.name, t.area, t.duration, left, t.ends is None))
             else:
-                delayed.append(Delayed(t.id, t.command, left, t.area))
+                delayed.append(Delayed(t.id, t.command, left, t.area, _meaning(t)))
         self._registry.set_timers(timers, sorted(delayed, key=lambda one: one.remaining))
+
+
+def _meaning(timer: StoredTimer) -> tuple[Action, ...]:
+    """What the command of `timer` meant; nothing, and logged, where it was written by others."""
+    try:
+        return actions_from(timer.does)
+    except (ValueError, TypeError) as error:
+        _log.error("what %s will do can't be read: %s", timer.id, error)
+        return ()
 
 
 def _text(action: Action, name: str) -> str | None:

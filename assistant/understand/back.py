@@ -27,6 +27,9 @@ _OPPOSITE: Final = {
     "unlock": "lock",
     "mute": "unmute",
     "unmute": "mute",
+    "play_media": "media_stop",
+    "vacuum_start": "vacuum_return",
+    "vacuum_clean_area": "vacuum_return",
 }
 _LONGEST: Final = 200
 """Letters of what is said."""
@@ -41,6 +44,8 @@ class Back:
 
     command: str
     actions: tuple[Action, ...]
+    changes: bool = True
+    """False: nothing is to change now, so that this is the opposite of what was said."""
 
 
 def put_back(request: Request, command: str, plan: Plan) -> Back | None:
@@ -50,6 +55,8 @@ def put_back(request: Request, command: str, plan: Plan) -> Back | None:
     `joint` joins names, and sentences, and `there` tells a name in a room.
     """
     actions = _putting_back(request, plan.actions)
+    changes = bool(actions)
+    actions = actions or _opposite(plan.actions)
     texts = []
     for action in actions:
         said = (text for text in _sentences(request, command, action) if len(text) <= _LONGEST)
@@ -60,22 +67,37 @@ def put_back(request: Request, command: str, plan: Plan) -> Back | None:
     whole = str(request.slots["joint"]).join(texts)
     if not texts or len(whole) > _LONGEST or not _means(request.alone(whole), actions):
         return None
-    return Back(whole, tuple(actions))
+    return Back(whole, tuple(actions), changes)
+
+
+def singly(actions: Iterable[Action]) -> set[tuple[str, str, str]]:
+    """What is done to each device alone, to be compared."""
+    return {(a.name, i, repr(sorted(a.params.items()))) for a in actions for i in a.devices}
 
 
 def _putting_back(request: Request, done: Iterable[Action]) -> list[Action]:
-    """The actions that put back what `done` changes; where it changes nothing, its opposite."""
-    of_device: dict[str, list[Action]] = {}
-    for action in done:
-        for device_id in action.devices:
-            of_device.setdefault(device_id, []).append(action)
+    """The actions that put back what `done` changes."""
     devices = request.home.devices
-    changed = [back for i, those in of_device.items() for back in _restoring(devices[i], those)]
-    return _together(changed) or _together(
+    of_device = _of_device(done)
+    return _together(
+        back for i, those in of_device.items() for back in _restoring(devices[i], those)
+    )
+
+
+def _opposite(done: Iterable[Action]) -> list[Action]:
+    return _together(
         Action(_OPPOSITE[those[0].name], (i,))
-        for i, those in of_device.items()
+        for i, those in _of_device(done).items()
         if len(those) == 1 and those[0].name in _OPPOSITE
     )
+
+
+def _of_device(actions: Iterable[Action]) -> dict[str, list[Action]]:
+    of_device: dict[str, list[Action]] = {}
+    for action in actions:
+        for device_id in action.devices:
+            of_device.setdefault(device_id, []).append(action)
+    return of_device
 
 
 def _restoring(device: Device, done: Sequence[Action]) -> tuple[Action, ...]:
@@ -85,8 +107,10 @@ def _restoring(device: Device, done: Sequence[Action]) -> tuple[Action, ...]:
     except (ActionError, KeyError):  # its state is not known
         return ()
     state = dict(device.state)
-    for effect in effects:
-        state |= effect
+    for effect in effects:  # what is coloured is not white any more
+        shown = {"color": None} if "color_temp" in effect else {}
+        shown |= {"color_temp": None} if "color" in effect else {}
+        state |= {**shown, **effect}
     if len(done) == 1 and done[0].name in ("turn_on", "turn_off"):
         if device.state.get("on") in (None, state.get("on")):
             return ()
@@ -137,8 +161,4 @@ def _means(plan: Plan, actions: Sequence[Action]) -> bool:
     """Whether `plan` does `actions` and nothing else."""
     if plan.kind not in (PlanKind.ACT, PlanKind.ASK) or (plan.devices and not plan.confirm):
         return False
-    done, wanted = (
-        {(a.name, i, repr(sorted(a.params.items()))) for a in those for i in a.devices}
-        for those in (plan.actions, actions)
-    )
-    return done == wanted
+    return singly(plan.actions) == singly(actions)

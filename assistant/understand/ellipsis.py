@@ -34,6 +34,7 @@ def substitutions(
     while len(bare) > 1 and bare[0].lower() in language.articles:
         bare = bare[1:]
     linking = frozenset(language.links)
+    counting = any(_is_number(word, language) for word in part)
     first = 0 if said[0].lower() == part[0].lower() else 1
     for length in range(0 if append else 1, _LONGEST_PART + 1):
         starts = range(len(said) - length, first - 1, -1) if length else [len(said)]
@@ -45,6 +46,8 @@ def substitutions(
                 continue
             if before[-1].lower() in linking and part[0].lower() in linking:
                 continue
+            if counting and after and _is_number(after[0], language):
+                continue  # "until ten" is not "until ten eleven"
             inner = bare if before[-1].lower() in language.articles else part
             yield " ".join([*before, *inner, *after])
 
@@ -57,6 +60,10 @@ def ones_in(words: Sequence[str], language: Language) -> list[int]:
         for place, word in enumerate(words)
         if word in ones and not (place > 0 and words[place - 1] in numbers)
     ]
+
+
+def _is_number(word: str, language: Language) -> bool:
+    return word[0].isdigit() or word.lower() in language.numbers.vocabulary
 
 
 def _texts(text: str) -> list[str]:

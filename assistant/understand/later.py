@@ -12,13 +12,22 @@ from assistant.home.action import Action
 from assistant.home.model import Home
 from assistant.home.occasion import occasion_from
 from assistant.home.scheduled import Approval, actions_from
-from assistant.plan import Plan, PlanKind
-from assistant.understand.normal import squeeze
+from assistant.plan import Plan, PlanKind, Speech
+from assistant.understand.commands import parts_of
+from assistant.understand.language import Language
+from assistant.understand.moment import moment
+from assistant.understand.mood import opens_as_order, without_politeness
+from assistant.understand.normal import fold, squeeze
 
 PUT_OFF: Final = frozenset({"delay", "schedule", "remind"})
 """Actions by which something else is done later: that can't be one of them."""
 _VERBATIM: Final = frozenset({"broadcast", "list_add", "list_complete", "list_remove"})
 """Actions that may say when, of what they say or keep."""
+
+_TIMED: Final = frozenset({"core.confirm", "core.confirm_quiet", "core.ask_pin"})
+"""Questions of the policy that the skills `timers` and `schedule` have with a time in them."""
+_FOR_A_TIME: Final = "schedule.until"
+"""What is done, and put back after a while: that may be put off."""
 
 Check = Callable[[Plan, datetime], Plan]
 """What the policy makes of a plan that is carried out at a moment, in local time."""
@@ -54,16 +63,17 @@ def checked_for_later(plan: Plan, home: Home, now: float, check: Check) -> Plan:
     question: Plan | None = plan if plan.kind is PlanKind.ASK else None
     actions = []
     for action in plan.actions:
-        if action.name == "schedule":
-            does = actions_from(str(action.params["does"]))
-            checked = check(Plan(PlanKind.ACT, actions=does), _moment(action, home, now))
+        if does := actions_from(str(action.params.get("does", "[]"))):
+            due = due_at(action, home, now)
+            checked = check(Plan(PlanKind.ACT, actions=does), home.whereabouts.local(due))
+            checked = checked_for_later(checked, home, due, check)
             if checked.kind is PlanKind.REFUSE:
                 return replace(plan, kind=checked.kind, actions=(), speech=checked.speech)
             if checked.kind is PlanKind.ASK:
                 approved = "pin" if checked.pin else "yes"
                 action = replace(action, params={**action.params, "approved": approved})
                 if question is None or (checked.pin and not question.pin):
-                    question = checked
+                    question = replace(checked, speech=_with_time(checked, action, home, now))
         actions.append(action)
     if question is None:
         return plan
@@ -79,12 +89,31 @@ def checked_for_later(plan: Plan, home: Home, now: float, check: Check) -> Plan:
     )
 
 
-def _moment(action: Action, home: Home, now: float) -> datetime:
+def due_at(action: Action, home: Home, now: float) -> float:
+    """When something is done that `action` puts off, in seconds since the epoch."""
+    if "seconds" in action.params:
+        return now + float(str(action.params["seconds"]))
     try:
-        coming = occasion_from(str(action.params["when"])).after(now, home.whereabouts)
+        due = occasion_from(str(action.params["when"])).after(now, home.whereabouts)
     except HomeError:  # whoever performs it will say so
-        coming = None
-    return home.whereabouts.local(now if coming is None else coming)
+        due = None
+    return now if due is None else due
+
+
+def _with_time(asked: Plan, action: Action, home: Home, now: float) -> Speech | None:
+    """The question `asked` about what `action` puts off, with the time at which it comes."""
+    speech = asked.speech
+    if speech is None or speech.key not in _TIMED:
+        return speech
+    key = speech.key.partition(".")[2]
+    if seconds := action.params.get("seconds"):
+        return Speech(f"timers.{key}", {**speech.values, "seconds": seconds})
+    try:
+        occasion = occasion_from(str(action.params["when"]))
+    except HomeError:
+        return speech
+    when = moment(occasion, due_at(action, home, now), now, home.whereabouts)
+    return Speech(f"schedule.{key}", {**speech.values, "moment": when})
 
 
 def is_for_later(command: str, plan: Plan, now_words: str | None = None) -> bool:
@@ -97,7 +126,8 @@ def is_for_later(command: str, plan: Plan, now_words: str | None = None) -> bool
     """
     if plan.kind is not PlanKind.ACT or plan.first or plan.after:
         return False
-    if PUT_OFF.intersection(a.name for a in plan.actions):
+    puts_off = PUT_OFF.intersection(a.name for a in plan.actions)
+    if puts_off and (puts_off != {"delay"} or f"{plan.skill}.{plan.intent}" != _FOR_A_TIME):
         return False
     if now_words is None:
         return True
@@ -112,3 +142,9 @@ def is_for_later(command: str, plan: Plan, now_words: str | None = None) -> bool
         for action in plan.actions
         for value in action.params.values()
     )
+
+
+def are_several_orders(command: str, language: Language) -> bool:
+    """Whether `command` has several verbs: "for ten minutes" after it is about the last alone."""
+    bodies = (without_politeness(fold(p.text), language)[0] for p in parts_of(command, language))
+    return sum(opens_as_order(squeeze(body), language) for body in bodies) > 1

@@ -251,9 +251,11 @@ def _is_same(one: Plan, other: Plan | None) -> bool:
     if one.kind is PlanKind.ANSWER:
         return (one.devices, one.speech) == (other.devices, other.speech)
     done = [
-        {(a.name, d, repr(a.params)) for a in p.actions for d in a.devices} for p in (one, other)
+        {(a.name, d, repr(a.params)) for a in p.actions for d in a.devices or ("",)}
+        for p in (one, other)
     ]
-    return done[0] <= done[1]
+    # The same, but in ten minutes: that was meant instead, and is too late.
+    return not one.commanded or done[0] <= done[1]
 
 
 def _timer(asked: Asked) -> Timer | None:

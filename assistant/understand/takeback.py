@@ -39,10 +39,16 @@ def instead(plan: Plan, old: Plan, home: Home) -> Plan:
                 said = action.params.get("command") or action.params.get("message")
                 same = [s.id for s in home.schedules if said in (s.command, s.message)]
                 before += [Action("cancel_schedule", (), {"schedule": i}) for i in same[-1:]]
+    before = [action for action in before if action not in plan.actions]
     if not before:
         return plan
     # What is taken back has no words: the new one says it.
-    return replace(plan, actions=(*before, *plan.actions))
+    if plan.speech is None or not (parts := plan.speech.values.get("parts")):
+        return replace(plan, actions=(*before, *plan.actions))
+    *others, last = parts
+    parts = [*others, replace(last, actions=(*before, *last.actions))]
+    speech = replace(plan.speech, values={**plan.speech.values, "parts": parts})
+    return replace(plan, actions=tuple(a for p in parts for a in p.actions), speech=speech)
 
 
 def without_take_back(plan: Plan) -> Plan:

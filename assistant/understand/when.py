@@ -1,11 +1,12 @@
-"""When something is to be done, from the slots that a sentence filled.
+"""When something is to be done, or for how long, from the slots that a sentence filled.
 
 Of the time: `hour`, `minute`, `past` (minutes after the hour), `to` (minutes before it), `clock`
 and `fixed` (minutes since midnight; 1440: the midnight that ends the day), `half` and `part` (of
 the day), `sun` or `sun_does` with `side`, `minutes`, `hours`, `stretch` (minutes). Of the day:
 `day` (days from today), `tonight` and `tomorrow_part` (part of today and of tomorrow), `weekday`,
 `date` and `month`; for what comes again and again `again` and `always` (days of the week in
-figures), `each`, `each_2`, `each_3`.
+figures), `each`, `each_2`, `each_3`. Of how long: `full_days`, `hours`, `minutes`, `stretch`,
+`seconds`.
 """
 
 from __future__ import annotations
@@ -69,6 +70,13 @@ def occasion_of(slots: Mapping[str, Any], now: float, home: Whereabouts) -> Occa
     if "weekday" in slots and first == here.date():
         days.append(first + timedelta(days=7))
     return _first_of([_at(day, choice) for day in days for choice in choices], now, home)
+
+
+def seconds_of(slots: Mapping[str, Any]) -> int:
+    """How long, where that was said rather than when ("for ten minutes"); 0: it was not."""
+    minutes = float(slots.get("minutes", 0) + slots.get("stretch", 0))
+    hours = float(slots.get("hours", 0) + 24 * slots.get("full_days", 0))
+    return round(3600 * hours + 60 * minutes) + int(slots.get("seconds", 0))
 
 
 def days_of(slots: Mapping[str, Any]) -> frozenset[int]:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from assistant.home.action import Action, ParamValue
 from assistant.home.occasion import Occasion
-from assistant.home.scheduled import MOST, Scheduled, written
+from assistant.home.scheduled import MOST, Scheduled, actions_from, written
 from assistant.plan import Plan, PlanKind, Speech
 from assistant.skill import Request
-from assistant.understand.back import put_back
-from assistant.understand.later import is_for_later
+from assistant.understand.back import put_back, singly
+from assistant.understand.language import load_language
+from assistant.understand.later import PUT_OFF, are_several_orders, due_at, is_for_later
+from assistant.understand.moment import day, moment
 from assistant.understand.normal import squeeze
 from assistant.understand.target import UNKNOWN, refuse
 from assistant.understand.when import (
@@ -24,11 +26,15 @@ from assistant.understand.when import (
     has_day,
     has_time,
     occasion_of,
+    seconds_of,
 )
 
 _MOST_TOLD: Final = 6
 _LONGEST: Final = 200
 """Letters of a command or a message."""
+
+_FURTHEST: Final = 7 * 24 * 3600
+"""Seconds for which something may be done before it is put back."""
 
 _USUALLY: Final = {"fixed": 9 * 60}
 """When one is reminded of what is for a day alone: at nine."""
@@ -43,33 +49,39 @@ def schedule(request: Request) -> Plan:
         return Plan(PlanKind.REFUSE, speech=inner.speech)
     if len(command) > _LONGEST or not is_for_later(command, inner, request.slots.get("now")):
         return UNKNOWN
-    params: dict[str, ParamValue] = {"command": command, "does": written(inner.actions)}
-    return _planned(request, "schedule", params, command)
+    return _put_off(request, command, inner.actions)
 
 
 def until(request: Request) -> Plan:
-    """ "Turn off the heating until eleven": now, and back again at eleven."""
-    command = str(request.slots["command"])
+    """ "Turn off the heating until eleven", or "for an hour": now, and back again later."""
+    command, now = str(request.slots["command"]), request.slots.get("now")
     inner = request.alone(command)
-    if not is_for_later(command, inner):
+    if inner.kind is PlanKind.ASK and inner.commanded:
+        # It is asked which one is meant, but not heard: an answer would not be put back later.
+        return Plan(PlanKind.REFUSE, speech=inner.speech)
+    if not is_for_later(command, inner, now) or PUT_OFF & {a.name for a in inner.actions}:
+        return UNKNOWN
+    if now and are_several_orders(command, load_language(request.utterance.language)):
         return UNKNOWN
     back = put_back(request, command, inner)
     if back is None:
         return refuse("not_back") if any(a.devices for a in inner.actions) else UNKNOWN
-    params: dict[str, ParamValue] = {"command": back.command, "does": written(back.actions)}
-    later = _planned(request, "schedule", params, back.command)
-    if later.kind is not PlanKind.ACT or later.speech is None:
+    waiting = [one for one in _waiting_for(back.actions, request) if one.id < 0]  # for a while
+    if waiting and not back.changes:  # it is to be as it was before that
+        back = replace(back, command=waiting[0].command, actions=waiting[0].does)
+    later = _instead_of_sooner(_put_off(request, back.command, back.actions), request)
+    if later.kind is not PlanKind.ACT:
         return later
-    later = replace(later, speech=replace(later.speech, key="schedule.schedule"))
     parts = {"parts": [inner, later]}
     actions = (*inner.actions, *later.actions)
     return Plan(PlanKind.ACT, actions=actions, speech=Speech("core.done", parts))
 
 
 def keep(request: Request) -> Plan:
-    """ "Leave the light on until ten": at ten it is turned off."""
+    """ "Leave the light on until ten", or "for ten minutes": then it is turned off."""
     command = str(request.slots["then"]).format(thing=request.slots["thing"])
-    return schedule(replace(request, slots={**request.slots, "command": command}))
+    later = schedule(replace(request, slots={**request.slots, "command": command}))
+    return _instead_of_sooner(later, request)
 
 
 def wake(request: Request) -> Plan:
@@ -142,11 +154,11 @@ def skip(request: Request) -> Plan:
     if not found:
         return UNKNOWN
     for_good = bool(days_of(request.slots)) or not has_day(request.slots)
-    day = day_of(request.slots, _here(request))
+    left_out = day_of(request.slots, _here(request))
     actions = tuple(
         Action("cancel_schedule", (), {"schedule": one.id})
         if for_good or not one.occasion.recurs
-        else Action("skip_schedule", (), {"schedule": one.id, "day": str(day)})
+        else Action("skip_schedule", (), {"schedule": one.id, "day": str(left_out)})
         for one in found
     )
     what = [one.command for one in found]
@@ -163,7 +175,7 @@ def _waiting(request: Request) -> list[Scheduled]:
         coming = _now(request) + one.remaining
         local = request.home.whereabouts.local(coming)
         at = Occasion(day=local.date(), clock=local.time().replace(second=0, microsecond=0))
-        does = request.alone(one.command).actions
+        does = one.does or request.alone(one.command).actions
         waiting.append(Scheduled(-1 - place, at, coming, one.command, area=one.area, does=does))
     return sorted(waiting, key=lambda one: one.next)
 
@@ -189,7 +201,41 @@ def _planned(request: Request, action: str, params: dict[str, ParamValue], what:
     if request.utterance.area:
         params["area"] = request.utterance.area
     values = {"moment": _told(occasion, coming, request), "command": what, "message": what}
-    return Plan(PlanKind.ACT, actions=(Action(action, (), params),), speech=Speech(action, values))
+    speech = Speech(f"schedule.{action}", values)
+    return Plan(PlanKind.ACT, actions=(Action(action, (), params),), speech=speech)
+
+
+def _put_off(request: Request, command: str, does: Sequence[Action]) -> Plan:
+    """The plan to do `command` at the time that was said, or when the time has passed."""
+    params: dict[str, ParamValue] = {"command": command, "does": written(does)}
+    if has_time(request.slots):
+        return _planned(request, "schedule", params, command)
+    if not 0 < (seconds := seconds_of(request.slots)) <= _FURTHEST:
+        return UNKNOWN
+    params = {"seconds": seconds, **params}
+    if request.utterance.area:
+        params["area"] = request.utterance.area
+    speech = Speech("timers.later", {"seconds": seconds, "command": command})
+    return Plan(PlanKind.ACT, actions=(Action("delay", (), params),), speech=speech)
+
+
+def _waiting_for(does: Iterable[Action], request: Request) -> list[Scheduled]:
+    """What waits, once, to do the same as `does` or a part of it."""
+    all_of_it = singly(does)
+    waiting = _waiting(request)
+    return [o for o in waiting if not o.occasion.recurs and set() < singly(o.does) <= all_of_it]
+
+
+def _instead_of_sooner(later: Plan, request: Request) -> Plan:
+    """`later`, a plan to put something off, in the stead of what would do the same sooner."""
+    if later.kind is not PlanKind.ACT:
+        return later
+    (action,) = later.actions
+    due = due_at(action, request.home, _now(request))
+    waiting = _waiting_for(actions_from(str(action.params["does"])), request)
+    sooner = [_cancelling(one, request) for one in waiting if one.next <= due]
+    # What is taken back has no words: the new one says it.
+    return replace(later, actions=(*sooner, action))
 
 
 def _now(request: Request) -> float:
@@ -217,8 +263,8 @@ def _is_meant(one: Scheduled, request: Request) -> bool:
 def _comes_on(one: Scheduled, request: Request) -> bool:
     if days := days_of(request.slots):
         return one.occasion.days == days
-    day = day_of(request.slots, _here(request))
-    return one.occasion.on(day, request.home.whereabouts) is not None
+    wanted = day_of(request.slots, _here(request))
+    return one.occasion.on(wanted, request.home.whereabouts) is not None
 
 
 def _is_at(one: Scheduled, request: Request) -> bool:
@@ -252,28 +298,9 @@ def _entry(one: Scheduled, request: Request) -> dict[str, Any]:
 
 
 def _told(occasion: Occasion, coming: float, request: Request) -> dict[str, Any]:
-    """What a wording needs to know of an occasion that comes next at `coming`."""
-    local = request.home.whereabouts.local(coming)
-    clock = occasion.clock or local.time()
-    return {
-        "on": _on(occasion.day or local.date(), occasion.days, request),
-        "hour": clock.hour,
-        "minute": clock.minute,
-        "sun": occasion.sun,
-        "offset": occasion.offset,
-    }
+    return moment(occasion, coming, _now(request), request.home.whereabouts)
 
 
 def _day_told(request: Request) -> dict[str, Any]:
-    days = days_of(request.slots)
-    return _on(day_of(request.slots, _here(request)), days, request)
-
-
-def _on(day: date, days: Iterable[int], request: Request) -> dict[str, Any]:
-    return {
-        "days": sorted(days),
-        "ahead": None if days else (day - _here(request).date()).days,
-        "weekday": day.weekday(),
-        "day": day.day,
-        "month": day.month,
-    }
+    here = _here(request)
+    return day(day_of(request.slots, here), days_of(request.slots), here.date())

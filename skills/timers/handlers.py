@@ -7,6 +7,7 @@ from typing import Any
 
 from assistant.home.action import Action, ParamValue
 from assistant.home.model import Timer
+from assistant.home.scheduled import written
 from assistant.plan import Plan, PlanKind, Speech
 from assistant.skill import Request
 from assistant.understand.later import is_for_later
@@ -102,6 +103,7 @@ def later(request: Request) -> Plan:
     if seconds <= 0 or not is_for_later(command, inner, request.slots.get("now")):
         return UNKNOWN
     params: dict[str, ParamValue] = {"seconds": seconds, "command": command}
+    params["does"] = written(inner.actions)
     if request.utterance.area:
         params["area"] = request.utterance.area
     return _act("delay", params, Speech("later", {"seconds": seconds, "command": command}))

@@ -30,6 +30,8 @@ from assistant.turn.announce import Announcer
 from assistant.turn.reply import Replies
 from assistant.turn.respond import Responder, Response
 from assistant.turn.schedules import ACTIONS, Come, Schedules
+from assistant.turn.timers import ACTIONS as TIMERS
+from assistant.turn.timers import Timers
 from assistant.understand.conversation import Conversation
 from assistant.understand.pin import PinLock
 from assistant.understand.policy import Policy
@@ -215,6 +217,8 @@ class House:
         self.store = Store(None)
         self.schedules = Schedules(self.store, self.registry, clock=clock)
         self.registry.add_performer(ACTIONS, self.schedules)
+        self.timers = Timers(self.store, self.registry, clock=clock)
+        self.registry.add_performer(TIMERS, self.timers)
         lock = PinLock(self.store)
         if policy.get("pin"):
             lock.set("2718")
@@ -230,9 +234,13 @@ class House:
             Executor(self.registry),
             REPLIES,
             self.registry,
-            refresh=self.schedules.refresh,
+            refresh=self.refresh,
         )
         self._announcer = Announcer(self._responder, REPLIES, lambda _: None)
+
+    def refresh(self) -> None:
+        self.schedules.refresh()
+        self.timers.refresh()
 
     async def say(self, text: str) -> Response:
         utterance = Utterance(text, "en", "lounge", spoken_at=self.clock())
@@ -243,7 +251,9 @@ class House:
         self.clock.set(text)
         self._announcer.add(self.room, "lounge")
         self.room.said.clear()
-        async with _running(self.schedules, self._announcer):
+        # Begun anew, as after a power cut.
+        timers = Timers(self.store, self.registry, clock=self.clock)
+        async with _running(self.schedules, timers, self._announcer):
             for _ in range(50):
                 await asyncio.sleep(0)
         return list(self.room.said)
@@ -253,10 +263,16 @@ class House:
 
 
 @asynccontextmanager
-async def _running(schedules: Schedules, announcer: Announcer) -> AsyncIterator[None]:
-    task = asyncio.create_task(schedules.run(announcer.remind))
+async def _running(
+    schedules: Schedules, timers: Timers, announcer: Announcer
+) -> AsyncIterator[None]:
+    tasks = [
+        asyncio.create_task(schedules.run(announcer.remind)),
+        asyncio.create_task(timers.run(announcer.ring)),
+    ]
     yield
-    task.cancel()
+    for task in tasks:
+        task.cancel()
 
 
 async def test_a_command_is_done_where_it_was_asked_for(clock: Clock) -> None:
@@ -286,6 +302,56 @@ async def test_what_is_asked_about_is_asked_beforehand_and_done_when_due(clock: 
     assert response.reply == "Tomorrow at 8:00: unlock the front door."
     await house.at("2026-11-25 08:00")
     assert house.state("lock.front")["locked"] is False
+
+
+async def test_what_is_done_for_a_while_is_put_back_also_after_a_power_cut(clock: Clock) -> None:
+    house = House(clock)
+    assert (await house.say("turn on the coffee machine for ten minutes")).reply == (
+        "Turned on the Coffee Machine. In 10 minutes: turn off the coffee machine."
+    )
+    assert house.state("switch.coffee")["on"] is True
+    assert (await house.say("what is scheduled")).reply == (
+        "Today at 15:30: turn off the coffee machine."
+    )
+    assert await house.at("2026-11-24 15:29") == []
+    assert await house.at("2026-11-24 15:33") == ["Turned off the Coffee Machine."]
+    assert house.state("switch.coffee")["on"] is False
+
+
+async def test_what_opens_after_a_while_is_asked_about_at_once(clock: Clock) -> None:
+    house = House(clock)
+    response = await house.say("unlock the front door for five minutes")
+    assert response.reply == "Unlock the Front Door: are you sure?"
+    await house.say("yes")
+    await house.at("2026-11-24 15:25")
+    assert house.state("lock.front")["locked"] is True
+    response = await house.say("unlock the front door in an hour")
+    assert response.reply == "Unlock the Front Door in 1 hour: are you sure?"
+    await house.say("yes")
+    await house.at("2026-11-24 16:25")
+    assert house.state("lock.front")["locked"] is False
+
+
+async def test_what_opens_after_a_while_and_was_not_agreed_to_stays_shut(clock: Clock) -> None:
+    """A language model put it off, which can't tell beforehand what the words will mean."""
+    house = House(clock)
+    delay = {"seconds": 60, "command": "unlock the front door"}
+    await house.timers.perform(Action("delay", (), delay))
+    (said,) = await house.at("2026-11-24 15:21")
+    assert "asked for again" in said
+    assert house.state("lock.front")["locked"] is True
+
+
+async def test_a_question_about_later_tells_when(clock: Clock) -> None:
+    quiet = {"begin": "22:00", "end": "07:00", "confirm": ("turn_on",)}
+    house = House(clock, pin=("unlock",), quiet=quiet)
+    for said, asked in {
+        "lock the back door until eleven": "the PIN to unlock the Back Door today at 23:00?",
+        "open the garage tomorrow at eight": "Open the Garage Door tomorrow at 8:00: are you sure?",
+        "open the garage every day at sunset": "Open the Garage Door every day at sunset: are",
+        "turn on the TV at eleven": "Today at 23:00 it is quiet time. Turn on the TV all the same?",
+    }.items():
+        assert asked in (await house.say(said)).reply
 
 
 async def test_a_no_schedules_nothing(clock: Clock) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from unicode_rbnf import RbnfEngine
 
 from assistant.errors import AssistantError, ConfigError
-from assistant.store import Store
+from assistant.store import Store, StoredTimer
 from assistant.understand.digits import may_hold, readings
 from assistant.understand.language import load_language
 from assistant.understand.pin import PinLock, Verdict
@@ -287,15 +287,23 @@ def test_it_is_kept_as_a_salted_digest(tmp_path: Path) -> None:
         assert file.stat().st_mode & 0o077 == 0
 
 
-def test_a_store_of_the_first_version_gets_its_place_for_the_pin(tmp_path: Path) -> None:
+FIRST_VERSION = """
+drop table pin; drop table schedule; pragma user_version = 1;
+alter table timer drop column does; alter table timer drop column approved;
+"""
+
+
+def test_a_store_of_the_first_version_gets_its_place_for_what_is_new(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     with closing(Store(path)) as store:
         store.set_items("todo.shopping", ["milk"])
+        store.put_timer(StoredTimer("timer.1", 60, 100.0, command="turn off the lamp"))
     with closing(sqlite3.connect(path)) as database:
-        database.executescript("drop table pin; drop table schedule; pragma user_version = 1;")
+        database.executescript(FIRST_VERSION)
     with closing(Store(path)) as store:
         PinLock(store).set("1234")
         assert store.items("todo.shopping") == ("milk",)
+        assert [(t.command, t.does) for t in store.timers()] == [("turn off the lamp", "[]")]
 
 
 async def test_a_store_that_fails_is_no_way_in(tmp_path: Path) -> None:

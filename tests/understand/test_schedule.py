@@ -155,6 +155,54 @@ def test_a_time_is_understood(
     assert params["command"] == command
 
 
+# "X" stands for a command; for how many seconds it is done.
+LASTING = yaml.safe_load("""
+en:
+  X for ninety seconds: 90
+  X for a minute: 60
+  X for five minutes and thirty seconds: 330
+  X for a quarter of an hour: 900
+  X for half an hour please: 1800
+  X for the next hour: 3600
+  X for another half hour: 1800
+  X for an hour and a half: 5400
+  X for an hour and twenty minutes: 4800
+  X for two and a half hours: 9000
+  X for a couple of hours: 7200
+  X for about 10 minutes: 600
+  for ten minutes X: 600
+  X for three days: 259200
+it:
+  X per novanta secondi: 90
+  X per un minuto: 60
+  X per un quarto d'ora: 900
+  X per mezz'ora per favore: 1800
+  X per la prossima ora: 3600
+  X per un'ora e venti minuti: 4800
+  X per un paio d'ore: 7200
+  X per circa 10 minuti: 600
+  per dieci minuti X: 600
+  X per tre giorni: 259200
+""")
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "seconds"),
+    [(language, text, row) for language, rows in LASTING.items() for text, row in rows.items()],
+)
+def test_how_long_is_understood(
+    language: str,
+    text: str,
+    seconds: int,
+    understanding: TemplateUnderstanding,
+    homes: dict[str, Home],
+) -> None:
+    said = Utterance(text.replace("X", COMMANDS[language]), language)
+    now, later = understanding.understand(said, homes[language]).actions
+    assert (now.name, later.name) == ("turn_on", "delay")
+    assert later.params["seconds"] == seconds
+
+
 REMINDERS = yaml.safe_load("""
 en:
   remind me to call my mother at seven: [2026-11-24 19:00, call my mother]
@@ -209,6 +257,18 @@ en:
   I leave the sofa lamp on until seven: nothing done
   the shop is open until seven: nothing done
   keep calm until seven: nothing done
+  set a pizza timer for ten minutes: start_timer
+  add cakes for ten minutes to my shopping list: list_add
+  announce that the bathroom is closed for ten minutes: broadcast
+  wait for ten minutes and turn off the sofa lamp: delay
+  was the sofa lamp on for ten minutes: nothing done
+  did you turn on the sofa lamp for ten minutes: nothing done
+  I turned on the sofa lamp for ten minutes: nothing done
+  the sofa lamp was on for ten minutes: nothing done
+  leave me alone for ten minutes: nothing done
+  keep quiet for ten minutes: nothing done
+  turn on the sofa lamp for ten minutes for an hour: nothing done
+  turn on the sofa lamp at ten for an hour: nothing done
   I get up at seven every day: nothing done
   the train leaves at half past seven: nothing done
   the sun sets at seven: nothing done
@@ -231,6 +291,12 @@ it:
   imposta la sveglia alle sette: remind
   il negozio è aperto fino alle sette: nothing done
   la lampada del divano era accesa fino alle sette: nothing done
+  imposta un timer per dieci minuti: start_timer
+  metti un timer per la pasta per dieci minuti: start_timer
+  la lampada del divano è accesa per dieci minuti: nothing done
+  ho acceso la lampada del divano per dieci minuti: nothing done
+  hai acceso la lampada del divano per dieci minuti?: nothing done
+  lasciami in pace per dieci minuti: nothing done
   mi alzo alle sette tutti i giorni: nothing done
   il treno parte alle sette e mezza: nothing done
   ogni giorno accendo la lampada del divano alle sette: nothing done
@@ -272,6 +338,13 @@ def test_what_is_near_to_it_is_not_mistaken_for_it(
         ("turn off the sofa lamp and turn on the TV in ten minutes", ["delay"]),
         ("in ten minutes turn on the sofa lamp and open the blinds", ["delay"]),
         ("turn on the sofa lamp and in ten minutes turn it off", ["nothing"]),
+        ("turn off the TV and open the blinds for ten minutes", ["turn_off", "open", "delay"]),
+        (
+            "turn on the sofa lamp for ten minutes and turn off the TV",
+            ["turn_on", "delay", "turn_off"],
+        ),
+        ("every day at ten turn on the sofa lamp for an hour", ["schedule"]),
+        ("in an hour turn on the sofa lamp for ten minutes", ["delay"]),
     ],
 )
 def test_several_commands_share_a_time_or_not(
