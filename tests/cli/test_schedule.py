@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from assistant.store import Store, StoredSchedule
+from assistant.store import Store, StoredSchedule, StoredTimer
 from tests.cli.conftest import Quickly
 
 
@@ -32,6 +32,19 @@ def test_it_is_listed_by_the_homes_time(tmp_path: Path, store: Path, quickly: Qu
     assert "the [bins]" in lines[1]
     assert "Mon 2031-06-02 07:00" in lines[2]
     assert "open the blinds" in lines[2]
+
+
+def test_what_waits_for_some_minutes_is_there_too(store: Path, quickly: Quickly) -> None:
+    with closing(Store(store)) as opened:
+        opened.put_timer(StoredTimer("timer.3f2a", 600, 8e8, command="turn off the fan"))
+        opened.put_timer(StoredTimer("timer.4b1c", 600, 8e8, name="pizza"))
+    lines = quickly("schedule", "list")[0].splitlines()
+    assert lines[1].split()[0] == "3f2a"
+    assert "turn off the fan" in lines[1]
+    assert not any("pizza" in line for line in lines)
+    assert quickly("schedule", "cancel", "3f2a", "2")[0] == "Cancelled: 2\n"
+    with closing(Store(store)) as opened:
+        assert [timer.id for timer in opened.timers()] == ["timer.4b1c"]
 
 
 def test_some_or_all_of_it_is_cancelled(store: Path, quickly: Quickly) -> None:
