@@ -96,6 +96,15 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Exchange:
+    """An utterance and what was replied to it. `devices`: ids of those it was about."""
+
+    said: str
+    replied: str
+    devices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """What was said and done just before, in the same conversation."""
 

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from assistant.home.action import Outcome
-from assistant.plan import Plan, PlanKind, Speech
+from assistant.plan import Exchange, Plan, PlanKind, Speech
 from assistant.turn.deeds import Deeds, told_of
 from assistant.turn.saying import unless
 from assistant.turn.telling import Telling
@@ -25,7 +25,6 @@ from assistant.understand.plan_events import (
     planned,
 )
 from assistant.understand.planner import Planner
-from assistant.understand.prompt import Exchange
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from assistant.home.action import Outcome, Result
 from assistant.home.executor import Executor
 from assistant.home.model import Home
 from assistant.home.registry import Registry
-from assistant.plan import Context, Plan, PlanKind, Speech, Utterance
+from assistant.plan import Context, Exchange, Plan, PlanKind, Speech, Utterance
 from assistant.turn.alternatives import likeliest_plan
 from assistant.turn.deeds import Deeds, told_of
 from assistant.turn.events import Replied
@@ -35,7 +35,6 @@ from assistant.understand.pin import HIDDEN, confides, keyed, refused
 from assistant.understand.plan_events import FAULTS
 from assistant.understand.planner import Planner
 from assistant.understand.policy import Policy
-from assistant.understand.prompt import Exchange
 from assistant.understand.recall import Recalled
 from assistant.understand.template import TemplateUnderstanding
 

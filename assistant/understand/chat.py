@@ -15,10 +15,10 @@ from typing import Final
 from assistant.errors import LlmError
 from assistant.llm.model import Finish, Message, Query, Role
 from assistant.llm.timed import Timed
-from assistant.plan import Utterance
+from assistant.plan import Exchange, Utterance
 from assistant.understand.answer import sayable
 from assistant.understand.plan_events import PlanEvent, Saying, excuse
-from assistant.understand.prompt import Exchange, spoken
+from assistant.understand.prompt_text import spoken
 
 _LIMIT: Final = 80
 """Tokens of an answer."""

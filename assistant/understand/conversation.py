@@ -13,10 +13,9 @@ from typing import Final
 
 from assistant.home.action import Action
 from assistant.home.model import Device, Home
-from assistant.plan import NO_CONTEXT, Context, Plan, PlanKind, Speech
+from assistant.plan import NO_CONTEXT, Context, Exchange, Plan, PlanKind, Speech
 from assistant.understand.language import Language
 from assistant.understand.normal import fold, squeeze
-from assistant.understand.prompt import Exchange
 from assistant.understand.target import which_one
 
 MOST_EXCHANGES: Final = 6

@@ -29,7 +29,7 @@ from assistant.home.model import Home
 from assistant.home.vocabulary import VOCABULARY, Vocabulary
 from assistant.llm.model import LanguageModel, Message, Query
 from assistant.llm.timed import Timed
-from assistant.plan import Utterance
+from assistant.plan import Exchange, Utterance
 from assistant.understand.answer import ActionStream, Said
 from assistant.understand.chat import chat
 from assistant.understand.draft import Draft
@@ -41,7 +41,7 @@ from assistant.understand.language import load_language
 from assistant.understand.mood import Mood, mood
 from assistant.understand.normal import squeeze
 from assistant.understand.plan_events import Excusing, PlanEvent, excuse
-from assistant.understand.prompt import Exchange, more_devices, outcome_message, turn_message
+from assistant.understand.prompt import more_devices, outcome_message, turn_message
 from assistant.understand.schema import reply_schema
 
 _SAME_MOMENT: Final = 30.0

@@ -4,40 +4,31 @@ The order is that of change, because a model need not read again what begins as 
 message stays byte for byte the same while the home and the language do; in the user's message the
 utterance comes last, so that the beginning of one can be read while it is still being spoken.
 
-Names come off the wire. They stand in quotes, stripped of everything a model could read as the end
-of its data, and short; ids are replaced by handles.
+Names come off the wire: see `assistant.understand.prompt_text`. Ids are replaced by handles.
 """
 
 from __future__ import annotations
 
-import json
-import re
 import time
-import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from assistant.home.action import Outcome
-from assistant.home.file import clean_name, slug
+from assistant.home.file import slug
 from assistant.home.model import Device, Home, Timer
 from assistant.home.vocabulary import ActionSpec, Vocabulary
 from assistant.llm.model import Message, Role
-from assistant.plan import Utterance
+from assistant.plan import Exchange, Utterance
 from assistant.understand.grounding import Mentions
 from assistant.understand.handles import Handles, handles_of
 from assistant.understand.mood import Mood
 from assistant.understand.offer import OneOf, Slot, Slots, Whole, offers, offers_alone
+from assistant.understand.prompt_states import states
+from assistant.understand.prompt_text import plain, quoted, spoken, value
 
-_LONGEST_NAME: Final = 40
-_MOST_WORDS: Final = 6
-"""Words of a name; from there on it is a sentence, and is cut."""
 _MOST_ALIASES: Final = 2
 _MOST_OPTIONS: Final = 8
-_LONGEST_UTTERANCE: Final = 500
-_LONGEST_VALUE: Final = 60
-_MOST_ITEMS: Final = 12
-_MOST_STATES: Final = {Mood.QUESTION: 12, Mood.ORDER: 6, Mood.FORBIDDING: 6}
 _MOST_EXCHANGES: Final = 3
 _LONGEST_REPLY: Final = 160
 _MOST_TIMERS: Final = 5
@@ -46,9 +37,6 @@ _MOST_MORE: Final = 12
 
 _IDLE: Final = "# can only be asked about"
 
-# Angle brackets, bars, braces and the like: what chat templates, markup and code are made of.
-_MARKUP: Final = re.compile(r"<[^<>]{0,40}>|[<>|{}\[\]\\`^~]|#{2,}|\*{2,}|_{3,}")
-_SENTENCE_END: Final = re.compile(r"[.!?;:]\s")
 _LANGUAGES: Final = {"en": "English", "it": "Italian"}
 _DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -69,15 +57,6 @@ _NO_ORDER: Final = {
     Mood.FORBIDDING: "\n(Nothing is to be done: acknowledge it with say.)",
     Mood.ORDER: "",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """An utterance and what was replied to it. `devices`: ids of those it was about."""
-
-    said: str
-    replied: str
-    devices: tuple[str, ...] = ()
 
 
 def system_message(
@@ -181,15 +160,15 @@ def turn_message(
     here = handles.of_area.get(utterance.area or "")
     parts = [f"It is {_time(now)}." + (f" The user is in {here}." if here else "")]
     for exchange in history[-_MOST_EXCHANGES:]:
-        parts.append(f"Before: {_spoken(exchange.said, _LONGEST_REPLY)}")
-        parts.append(f"Reply: {_spoken(exchange.replied, _LONGEST_REPLY)}")
+        parts.append(f"Before: {spoken(exchange.said, _LONGEST_REPLY)}")
+        parts.append(f"Reply: {spoken(exchange.replied, _LONGEST_REPLY)}")
     if home.timers:
-        told = (_timer(number, timer) for number, timer in enumerate(home.timers, 1))
-        parts.append("Timers: " + ", ".join(list(told)[:_MOST_TIMERS]))
+        timers = [_timer(number, timer) for number, timer in enumerate(home.timers, 1)]
+        parts.append("Timers: " + ", ".join(timers[:_MOST_TIMERS]))
     if more:
         parts += ["More devices:", *more]
-    if states := _states(home, handles, mentions, mood):
-        parts.append("States: " + "; ".join(states))
+    if told := states(home, handles, mentions, mood):
+        parts.append("States: " + "; ".join(told))
     parts.append(f"Utterance: {spoken(utterance.text)}{_NO_ORDER[mood]}")
     return Message(Role.USER, "\n".join(parts))
 
@@ -201,9 +180,9 @@ def outcome_message(
     facts = []
     for outcome in outcomes:
         device = home.devices.get(outcome.device or "")
-        params = ", ".join(f"{k} {_value(v)}" for k, v in outcome.action.params.items())
+        params = ", ".join(f"{k} {value(v)}" for k, v in outcome.action.params.items())
         what = f"{outcome.action.name}{f' ({params})' if params else ''}"
-        whom = f" {_quoted(device.name)}" if device else ""
+        whom = f" {quoted(device.name)}" if device else ""
         facts.append(f"- {what}{whom}: {outcome.result}{_because(outcome)}")
     told = _LANGUAGES.get(language, language)
     return Message(
@@ -220,38 +199,9 @@ def outcome_message(
     )
 
 
-def spoken(text: str) -> str:
-    """An utterance as it may stand in a prompt: one line, without markup, bounded."""
-    return _spoken(text, _LONGEST_UTTERANCE)
-
-
-def _spoken(text: str, limit: int) -> str:
-    return clean_name(_MARKUP.sub(" ", _compatible(text[: 2 * limit])), limit)
-
-
-def _plain(name: str) -> str:
-    """A name off the wire without what could be read as anything but a name."""
-    text = clean_name(_MARKUP.sub(" ", _compatible(name[: 8 * _LONGEST_NAME])), 2 * _LONGEST_NAME)
-    if len(text.split()) > _MOST_WORDS:
-        text = " ".join(_SENTENCE_END.split(text)[0].split()[:_MOST_WORDS])
-    return text.replace('"', "'")[:_LONGEST_NAME].rstrip()
-
-
-def _compatible(text: str) -> str:
-    """`text` with wide and other compatible forms as the letters they stand for, and nothing
-    that is not seen (zero-width, bidirectional and control characters).
-    """
-    seen = (c for c in text if unicodedata.category(c) not in ("Cf", "Cs", "Co", "Cn"))
-    return unicodedata.normalize("NFKC", "".join(seen))
-
-
-def _quoted(name: str) -> str:
-    return json.dumps(_plain(name), ensure_ascii=False)
-
-
 def _rooms(home: Home, handles: Handles) -> Iterator[str]:
     """The rooms of each floor, and those of none."""
-    floors = {floor.id: f" on {_quoted(floor.name)}" for floor in home.floors}
+    floors = {floor.id: f" on {quoted(floor.name)}" for floor in home.floors}
     rooms: dict[str, list[str]] = {}
     for area in home.areas:
         told = _named(handles.of_area[area.id], area.name, area.aliases)
@@ -289,7 +239,7 @@ def _devices(
 def _device(device: Device, handles: Handles) -> str:
     room = handles.of_area.get(device.area or "")
     told = _named(handles.of_device[device.id], device.name, device.aliases)
-    within = _plain(device.device_class or "")
+    within = plain(device.device_class or "")
     kind = f" ({within})" if within and within not in told.casefold() else ""
     return told + kind + (f" @{room}" if room else "")
 
@@ -298,7 +248,7 @@ def _named(handle: str, name: str, aliases: Sequence[str]) -> str:
     """A handle and the names it stands for, as far as it does not tell them itself."""
     names = [name, *aliases[:_MOST_ALIASES]]
     telling = handle.rpartition(".")[2]
-    told = [_quoted(n) for n in names if slug(n) != telling or not n.isascii()]
+    told = [quoted(n) for n in names if slug(n) != telling or not n.isascii()]
     return f"{handle} {'/'.join(told)}" if told else handle
 
 
@@ -317,56 +267,9 @@ def _slot(slot: Slot) -> str:
         case OneOf(values) if values not in (("up", "down"), (True, False)):
             if not isinstance(values[0], str):
                 return f"{name} {values[0]}-{values[-1]}"
-            shown = "/".join(_plain(str(value)) for value in values[:_MOST_OPTIONS])
+            shown = "/".join(plain(str(value)) for value in values[:_MOST_OPTIONS])
             return f"{name} {shown}" + ("/..." if len(values) > _MOST_OPTIONS else "")
     return name
-
-
-def _states(home: Home, handles: Handles, mentions: Mentions, mood: Mood) -> list[str]:
-    """The states of the devices that the utterance most likely is about, in the home's order."""
-    weighed = [(mentions.weight(device), device) for device in home.exposed()]
-    if mentions.anything and not any(weight for weight, _ in weighed):
-        weighed = [(int(_active(device)), device) for device in home.exposed()]
-    best = sorted(
-        (w for w, device in weighed if w and (device.state or not device.available)), reverse=True
-    )[: _MOST_STATES[mood]]
-    states = []
-    for weight, device in weighed:
-        if weight in best:
-            best.remove(weight)
-            states.append(f"{handles.of_device[device.id]} {_state(device)}")
-    return states
-
-
-def _active(device: Device) -> bool:
-    state = device.state
-    position = state.get("position")
-    is_open = isinstance(position, int | float) and position > 0
-    return state.get("on") is True or is_open or state.get("locked") is False
-
-
-def _state(device: Device) -> str:
-    if not device.available:
-        return "can't be reached"
-    return ", ".join(
-        f"{key} {_value(value)}" for key, value in device.state.items() if value is not None
-    )
-
-
-def _value(value: object) -> str:
-    """A state as it may stand in a prompt."""
-    match value:
-        case bool():
-            return "yes" if value else "no"
-        case int() | float():
-            return f"{value:g}"
-        case str():
-            told = _plain(value)
-            return _quoted(value) if " " in told or not told.isascii() else told
-        case list() | tuple():
-            items = [_value(item) for item in value[:_MOST_ITEMS]]
-            return "/".join(items) if items else "none"
-    return _quoted(str(value)[:_LONGEST_VALUE])
 
 
 def _because(outcome: Outcome) -> str:
@@ -374,7 +277,7 @@ def _because(outcome: Outcome) -> str:
 
 
 def _timer(number: int, timer: Timer) -> str:
-    name = f" {_quoted(timer.name)}" if timer.name else ""
+    name = f" {quoted(timer.name)}" if timer.name else ""
     paused = ", paused" if timer.paused else ""
     return f"{number}{name} {round(timer.remaining / 5) * 5} s left{paused}"
 

@@ -16,7 +16,7 @@ from assistant.home.action import Action, Outcome, Result
 from assistant.home.model import Home
 from assistant.llm.fallback import FallbackModel
 from assistant.llm.model import Finish, Message, Piece, Query
-from assistant.plan import PlanKind, Utterance
+from assistant.plan import Exchange, PlanKind, Utterance
 from assistant.skill import Skills
 from assistant.turn.reply import Replies
 from assistant.understand.plan_events import (
@@ -30,7 +30,6 @@ from assistant.understand.plan_events import (
 )
 from assistant.understand.planner import Planner, PlannerSettings
 from assistant.understand.policy import Policy
-from assistant.understand.prompt import Exchange
 
 Step = Piece | Exception | float
 """What a scripted model does next: writes, fails, or thinks for so many seconds."""

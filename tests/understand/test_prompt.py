@@ -12,18 +12,13 @@ from assistant.home.action import Action, Outcome, Result
 from assistant.home.model import Area, Device, DeviceType, Home
 from assistant.home.vocabulary import VOCABULARY
 from assistant.llm.model import Role
-from assistant.plan import Utterance
+from assistant.plan import Exchange, Utterance
 from assistant.understand.grounding import Mentions
 from assistant.understand.handles import handles_of
 from assistant.understand.language import load_language
 from assistant.understand.mood import Mood, mood
-from assistant.understand.prompt import (
-    Exchange,
-    outcome_message,
-    spoken,
-    system_message,
-    turn_message,
-)
+from assistant.understand.prompt import outcome_message, system_message, turn_message
+from assistant.understand.prompt_text import spoken, value
 from tests.understand.homes import random_home
 
 NOON = 1_750_000_000.0
@@ -284,6 +279,27 @@ def test_outcomes_are_told_as_they_were(villa: Home) -> None:
     assert "failed (no report)" in content
     assert "in Italian" in content
     assert "<|" not in content
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        (True, "yes"),
+        (20.5, "20.5"),
+        (20.4736328125, "20.47"),
+        ("20.4736328125", "20.47"),
+        (0.00123456, "0.00123"),
+        (1234567, "1234567"),
+        ("1234567.0", "1234567"),
+        ("1.10", "1.10"),
+        ("1.2.34567", "1.2.34567"),
+        (float("nan"), "unknown"),
+        ([], "none"),
+        (["milk", "olive oil"], 'milk/"olive oil"'),
+    ],
+)
+def test_values_are_told_as_one_would_say_them(state: object, told: str) -> None:
+    assert value(state) == told
 
 
 @given(st.text(max_size=2000))
