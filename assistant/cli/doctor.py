@@ -206,10 +206,15 @@ async def _remote(settings: Settings) -> Finding:
 
 
 def _skills(settings: Settings) -> Iterator[Finding]:
-    from assistant.skill import load_skills, skill_folders
+    from assistant.skill import load_skills, shipped_folder, skill_folders
+    from assistant.understand.compile import compile_sentences
+    from assistant.understand.language import load_language
 
     skills = load_skills(skill_folders(directories().skills), settings.skills)
-    for problem in skills.problems:
+    # Those that came with us are known to be sound, and take a second.
+    own = [skill for skill in skills.skills.values() if skill.folder.parent != shipped_folder()]
+    compiled = compile_sentences(own, load_language(settings.language)) if own else None
+    for problem in (*skills.problems, *(compiled.problems if compiled else ())):
         yield Finding("skill", False, str(problem))
     yield Finding("skills", True, ", ".join(sorted(skills.skills)))
 

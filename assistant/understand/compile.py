@@ -6,7 +6,7 @@ import contextlib
 import gc
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from hassil.errors import HassilError
@@ -58,6 +58,8 @@ class Grammar:
     listings: Mapping[str, Listing]
     vocabulary: frozenset[str]
     """Every word that a sentence or a list of it holds."""
+    problems: tuple[SkillError, ...] = ()
+    """Why skills were left out."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ def compile_sentences(skills: Iterable[Skill], language: Language) -> Grammar:
     A skill whose sentences are malformed is logged, naming the sentence, and left out. Raises
     SkillError where the language's own data is malformed.
     """
+    problems: list[SkillError] = []
     listings: dict[str, Listing] = {}
     scope = scope_of(language, listings)
     automaton = Automaton()
@@ -87,7 +90,8 @@ def compile_sentences(skills: Iterable[Skill], language: Language) -> Grammar:
                 _add(automaton, skill, language.code, scope, listings)
             except SkillError as error:
                 _log.error("%s; the skill is left out", error)
-        return grammar_of(automaton, listings)
+                problems.append(error)
+        return replace(grammar_of(automaton, listings), problems=tuple(problems))
 
 
 @contextlib.contextmanager

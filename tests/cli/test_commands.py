@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socketserver
 import subprocess
@@ -265,7 +266,17 @@ def test_doctor_finds_all_well(owner: User) -> None:
 def test_doctor_names_remedies(tmp_path: Path) -> None:
     stranger = User(tmp_path)
     stranger.configures(f'[mqtt]\nhost = "127.0.0.1"\nport = {free_port()}\n')
+    skill = {
+        "manifest.toml": 'name = "dinner"\nversion = "1"\ndescription = "?"\nlanguages = ["en"]',
+        "handlers.py": "def menu(request): ...",
+        "sentences/en.yaml": "{language: en, intents: {menu: {data: [{sentences: ['a (menu']}]}}}",
+    }
+    for name, content in skill.items():
+        file = tmp_path / "config" / "skills" / "dinner" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
     out, _ = stranger.does("doctor", status=1)
+    assert re.search("✗ skill .*sentences/en.yaml: intent 'menu': .*'a \\(menu'", out)
     assert "assistant models fetch silero-vad" in out
     assert "assistant models fetch whisper-tiny.en" in out
     assert "✗ broker" in out
