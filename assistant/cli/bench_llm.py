@@ -78,9 +78,11 @@ def command(
 ) -> None:
     """Time a language model: loading, reading, answering, and the memory that it takes.
 
+    Examples: `assistant bench llm smollm2`, `assistant bench llm --shape mimo-7b --block 128`
+
     Answers are given in advance: every pass, mask and guess is computed, and only the choice of
     the tokens is scripted, because what a model says has no influence on how long it takes. So a
-    machine can be tried with --shape mimo-7b before 15 GB are fetched for it. Takes some minutes;
+    machine can be tried with --shape mimo-7b before 16 GB are fetched for it. Takes some minutes;
     let nothing else run meanwhile.
     """
     log_to_terminal(verbose)

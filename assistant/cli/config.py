@@ -68,7 +68,10 @@ def check(config: ConfigOption = None) -> None:
 
 @app.command()
 def example() -> None:
-    """Print a configuration file with every setting, its meaning and its default."""
+    """Print a configuration file with every setting, its meaning and its default.
+
+    Example: `assistant config example > ~/.config/mimo-voice/assistant.toml`
+    """
     write = typer.echo
     write("# Configuration of the voice assistant. Every line that is commented out shows the")
     write("# default. An environment variable overrides: ASSISTANT_MQTT__HOST sets host in [mqtt].")

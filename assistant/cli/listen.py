@@ -39,6 +39,8 @@ def command(
 
     Any rate, mono or stereo. Commands go to the real devices of the configured home. Exit status
     1 when no wake word was heard.
+
+    Example: `assistant listen kitchen.wav --area kitchen -o replies`
     """
     log_to_terminal(verbose)
     settings = settings_from(config, language)

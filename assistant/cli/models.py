@@ -67,6 +67,8 @@ def fetch(
 ) -> None:
     """Fetch models; without names, those that hearing and speaking your language needs.
 
+    Examples: `assistant models fetch`, `assistant models fetch vosk-model-small-en-us-0.15`
+
     What is there already is not fetched again. Interrupted downloads are gone on with. Language
     models are built, as by `assistant models build NAME`.
     """
@@ -96,7 +98,10 @@ app.command("inspect")(models_inspect.command)
 
 @app.command()
 def verify(names: NamesArgument = None) -> None:
-    """Read models and compare every file's checksum; without names, all that are installed."""
+    """Read models and compare every file's checksum; without names, all that are installed.
+
+    Example: `assistant models verify mimo-7b`
+    """
     from assistant.llm.library import mend
 
     log_to_terminal(verbose=False)
@@ -118,7 +123,10 @@ def verify(names: NamesArgument = None) -> None:
 
 @app.command()
 def remove(names: Annotated[list[str], typer.Argument(metavar="NAME...")]) -> None:
-    """Delete models, and what was left of their downloads and of builds that were interrupted."""
+    """Delete models, and what was left of their downloads and of builds that were interrupted.
+
+    Example: `assistant models remove whisper-base`
+    """
     from assistant.llm import library
 
     for name in names:
@@ -128,7 +136,10 @@ def remove(names: Annotated[list[str], typer.Argument(metavar="NAME...")]) -> No
 
 @app.command()
 def path(name: str) -> None:
-    """Print the folder of an installed model."""
+    """Print the folder of an installed model.
+
+    Example: `assistant models path mimo-7b`
+    """
     from assistant.llm.library import open_built
 
     typer.echo(open_built(name).folder if _is_language_model(name) else path_of(name))

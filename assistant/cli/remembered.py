@@ -52,7 +52,10 @@ def show_all() -> None:
 
 @app.command()
 def show(number: NumberArgument) -> None:
-    """Show all that is known of one sentence."""
+    """Show all that is known of one sentence.
+
+    Example: `assistant remembered show 3`
+    """
     with _opened() as file:
         entry = _entry(file, number)
     from assistant.understand.remembered import does
@@ -98,7 +101,10 @@ def edit(
         ),
     ] = None,
 ) -> None:
-    """Change what is to be said for it, or switch it off and on. It counts as approved then."""
+    """Change what is to be said for it, or switch it off and on. It counts as approved then.
+
+    Examples: `assistant remembered edit 3 --said "film time"`, `assistant remembered edit 3 --off`
+    """
     if exact and pattern is not None:
         raise typer.BadParameter("goes without --exact-only", param_hint="--pattern")
     if said is None and pattern is None and not exact and enabled is None:
@@ -128,6 +134,8 @@ def forget(
     everything: Annotated[bool, typer.Option("--all", help="Forget everything.")] = False,
 ) -> None:
     """Forget sentences; the language model is asked what they mean, and may teach them again.
+
+    Example: `assistant remembered forget 3 5`
 
     To have it asked each time, use: assistant remembered edit NUMBER --off
     """

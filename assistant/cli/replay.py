@@ -259,6 +259,8 @@ def command(
 ) -> None:
     """Run texts against homes from files, to test sentences: no broker, no sound.
 
+    Example: `assistant replay sentences.jsonl --homes homes -o results.jsonl --confirm yes`
+
     Settings come from the environment: ASSISTANT_UNDERSTANDING__ORDER=model asks the model first.
     """
     console = Console(stderr=True)

@@ -21,7 +21,10 @@ def command(
     language: LanguageOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Speak TEXT with the configured voice, as replies are spoken."""
+    """Speak TEXT with the configured voice, as replies are spoken.
+
+    Examples: `assistant say "dinner is ready"`, `assistant say -l it "è pronto" -o ready.wav`
+    """
     log_to_terminal(verbose=False)
     settings = settings_from(config, language)
 

@@ -60,7 +60,10 @@ def cancel(
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Cancel everything.")] = False,
 ) -> None:
-    """Cancel what is scheduled."""
+    """Cancel what is scheduled.
+
+    Example: `assistant schedule cancel 2`
+    """
     if everything == bool(numbers):
         raise typer.BadParameter("name numbers of the list, or --all")
     with _opened() as store:

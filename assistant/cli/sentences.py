@@ -61,6 +61,8 @@ def check(
 ) -> None:
     """Read your sentences; print what is wrong, with file and line, and what each would do.
 
+    Examples: `assistant sentences check`, `assistant sentences check ./new --home home.json`
+
     Nothing is carried out. Exit status 1 when anything is wrong.
     """
     from assistant.skill import load_skills, skill_folders

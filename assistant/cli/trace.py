@@ -25,7 +25,10 @@ def command(
         Path | None, typer.Option("--folder", help="Where the records lie.", show_default=False)
     ] = None,
 ) -> None:
-    """Show the last turns: what was heard, meant and done, and how long each stage took."""
+    """Show the last turns: what was heard, meant and done, and how long each stage took.
+
+    Examples: `assistant trace -n 1`, `assistant trace -n 100 --json > turns.jsonl`
+    """
     records = read_records(folder or directories().traces, last)
     if as_json:
         for record in records:
