@@ -178,7 +178,14 @@ class Replies:
 
         def joined(word: str) -> Callable[[Sequence[object]], str]:
             def join(items: Sequence[object]) -> str:
-                names = [str(item) for item in items][:_MOST_NAMED]
+                names = [str(item) for item in items]
+                more = self._find("core", "more", language)
+                if more and len(names) > _MOST_NAMED:
+                    rest = {"n": len(names) - _MOST_NAMED + 1}
+                    names = [
+                        *names[: _MOST_NAMED - 1],
+                        self._render(more, "core", language, rest),
+                    ]
                 conjunction = self._find("core", word, language) or ","
                 return f" {conjunction} ".join(
                     [", ".join(names[:-1]), names[-1]] if names[1:] else names

@@ -16,7 +16,7 @@ from assistant.home.model import Device, Home
 from assistant.plan import NO_CONTEXT, Context, Exchange, Plan, PlanKind, Speech
 from assistant.understand.language import Language
 from assistant.understand.normal import fold, squeeze
-from assistant.understand.target import which_one
+from assistant.understand.target import label_of, which_one
 
 MOST_EXCHANGES: Final = 6
 """Exchanges that a language model is told of."""
@@ -157,7 +157,8 @@ def answer(
 def spoken_of(plan: Plan, home: Home) -> tuple[str, ...]:
     """The devices that an answer names ("which lights are on?"), else all that it is about."""
     names = plan.speech.values.get("names", ()) if plan.speech is not None else ()
-    named = tuple(i for i in plan.devices if i in home.devices and home.devices[i].name in names)
+    about = [home.devices[i] for i in plan.devices if i in home.devices]
+    named = tuple(d.id for d in about if d.name in names or label_of(d, home) in names)
     return named or plan.devices
 
 

@@ -62,6 +62,20 @@ def by_degrees(action: Action, more: bool, home: Home) -> Action | None:
     return back_again
 
 
+def levelled(action: Action, way: str, home: Home) -> Action | None:
+    """What brings the devices of `action` to a level further up or down; None where it has none."""
+    name = _RELATIVE.get(action.name, action.name)
+    if name not in _RELATIVE.values():
+        return None
+    devices = tuple(i for i in action.devices if i in home.devices and can(home.devices[i], name))
+    return Action(name, devices, {"direction": way}) if devices else None
+
+
+def is_by_degrees(plan: Plan) -> bool:
+    """Whether all that `plan` does is more or less of something."""
+    return {action.name for action in plan.actions} <= _BY_DEGREES
+
+
 def _half(action: Action, home: Home) -> float | None:
     """Half of what `action` comes to, with its sign if it has no direction; None: not known."""
     device = home.devices[action.devices[0]]

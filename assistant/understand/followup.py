@@ -17,7 +17,7 @@ from assistant.plan import SETTLED, Plan, PlanKind, Speech
 from assistant.understand.asked import Asked, Read
 from assistant.understand.caution import asked_first, may_open
 from assistant.understand.conversation import kind_words, named
-from assistant.understand.degrees import by_degrees, does
+from assistant.understand.degrees import by_degrees, does, is_by_degrees, levelled
 from assistant.understand.ellipsis import ones_in, substitutions
 from assistant.understand.explain import Considered
 from assistant.understand.language import Language
@@ -208,10 +208,23 @@ class _Fragment:
             return replace(self.old, sentence=self.sentence)
         if said not in words.more | words.less:
             return None
-        action = by_degrees(self.old.actions[-1], said in words.more, self.asked.home)
+        last, home = self.old.actions[-1], self.asked.home
+        action = (way := self._way(said)) and levelled(last, way, home)
+        action = action or by_degrees(last, said in words.more, home)
         if action is None:
             return None
         return replace(self.old, actions=(action,), sentence=self.sentence)
+
+    def _way(self, said: str) -> str | None:
+        """Up or down, where `said` compares levels: after "a bit less" the level is to be higher
+        with "a bit more", while after "dim it" that is more of the dimming.
+        """
+        levels = self.asked.language.dialogue.levels
+        way = next((levels[word] for word in said.split() if word in levels), None)
+        if way is None or levels.keys() & set(squeeze(self.sentence).split()):
+            return way
+        ordered = self.read(self.sentence)
+        return None if ordered is not None and is_by_degrees(ordered) else way
 
     # ---- the sentence before, with one part exchanged
 

@@ -48,7 +48,8 @@ class Names:
     """The names of one home in one language.
 
     `ids` maps the slots `name`, `area` and `floor`, and the spoken form, to the ids meant;
-    `several` has the names that mean all of theirs ("the bedside lamps"). `lists` are `area`,
+    `several` has the names that mean all of theirs ("the bedside lamps"), `alike` those that mean
+    one of theirs. `lists` are `area`,
     `floor`, `any_name`, `timer_name`, and `TYPE_name` for each type of device.
     """
 
@@ -98,9 +99,15 @@ def names_of(home: Home, language: Language) -> Names:
     for kind in DeviceType:
         lists[f"{kind}_name"] = listing(by_type.get(kind, {}), links)
     ids = {form: tuple(those) for form, those in devices.items()}
-    several = {form: those for form, those in ids.items() if len(those) > 1 and kinds.many(form)}
+    alike = {form: those for form, those in ids.items() if len(those) > 1}
+    several = {form: those for form, those in alike.items() if kinds.many(form)}
+    alike = {form: those for form, those in alike.items() if form not in several}
     words = frozenset(w for known in (ids, areas, floors) for form in known for w in form.split())
-    return Names({"name": ids, "area": areas, "floor": floors, "several": several}, lists, words)
+    return Names(
+        {"name": ids, "area": areas, "floor": floors, "several": several, "alike": alike},
+        lists,
+        words,
+    )
 
 
 def listing(forms: Mapping[str, Entry], skips: frozenset[str] = frozenset()) -> Listing:

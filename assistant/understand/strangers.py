@@ -17,11 +17,11 @@ from assistant.understand.explain import Considered
 from assistant.understand.language import Language
 from assistant.understand.lattice import exactly
 from assistant.understand.match import MOST_CANDIDATES, Matcher
-from assistant.understand.mood import without_politeness
+from assistant.understand.mood import opens_as_order, without_politeness
 from assistant.understand.names import Names, listing
 from assistant.understand.normal import fold
 from assistant.understand.reading import Entry, Listing
-from assistant.understand.words import Word, words_of
+from assistant.understand.words import Word, spoken, words_of
 
 _LONGEST: Final = 3
 """Words of the name of a place or a thing that is not known."""
@@ -57,6 +57,9 @@ def of_no_thing(matcher: Matcher, asked: Asked, text: str) -> Plan | None:
     """What to say of a thing that this home lacks, as a plan of kind UNKNOWN: a language model may
     know what is meant. None where `text` speaks of none.
     """
+    body, _ = without_politeness(fold(text), asked.language)
+    if not opens_as_order(body, asked.language) and body.split()[0] not in asked.language.articles:
+        return None  # "shut up" and "carry on" are about no thing
     names = matcher.names(asked.home, asked.language)
     kinds = [f"{kind}_name" for kind in _TANGIBLE]
     places = {place: names.lists[place] for place in _PLACES}
@@ -102,10 +105,9 @@ def _strange_names(
     words: Sequence[Word], names: Names, language: Language
 ) -> dict[str, Sequence[Word]]:
     """What may be the name of a place or a thing that this home lacks, and is nothing else."""
-    strange = [
-        not (word.text in names.words or word.text in language.articles | language.dangling)
-        for word in words
-    ]
+    verbs = {word for verb in language.verbs for word in spoken(verb)}
+    idle = language.articles | language.dangling | verbs
+    strange = [not (word.text in names.words or word.text in idle) for word in words]
     spans = [
         words[first : first + length]
         for length in range(1, _LONGEST + 1)

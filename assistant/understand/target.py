@@ -240,7 +240,8 @@ def _named(request: Request, candidates: Sequence[Device], areas: frozenset[str]
         named = [d for d in named if d.area == request.utterance.area] or named
     all_of_them = request.slots.get("all") or name in request.names.get("several", {})
     if len(named) > 1 and not all_of_them:
-        return Found(tuple(named), ask_which(named, request.home))
+        several = len(named) > _MOST_CHOICES and all(d.area for d in named)
+        return Found(tuple(named), _ask_place(named) if several else ask_which(named, request.home))
     return Found(tuple(named))
 
 
@@ -323,6 +324,12 @@ def labels_of(devices: Sequence[Device], home: Home) -> tuple[str, ...]:
     return tuple(
         f"{d.name} ({area.name})" if (area := home.area(d.area)) else d.name for d in devices
     )
+
+
+def label_of(device: Device, home: Home) -> str:
+    """The name of `device`, with its room where something else here has the same name."""
+    alike = any(d.name == device.name and d.id != device.id for d in home.exposed())
+    return labels_of((device, device), home)[0] if alike else device.name
 
 
 def spoken_names(device: Device) -> frozenset[str]:

@@ -13,6 +13,7 @@ from assistant.understand.normal import squeeze
 from assistant.understand.target import (
     UNKNOWN,
     called,
+    label_of,
     of_kind,
     parse_kind,
     place_name,
@@ -65,6 +66,12 @@ _RUNNING: Final = frozenset(
     {DeviceType.FAN, DeviceType.SWITCH, DeviceType.CLIMATE, DeviceType.MEDIA_PLAYER}
 )
 """Types of which "is it running?" asks whether it is on."""
+_TELLING: Final = frozenset(
+    {"on", "open", "unlocked", "running", "low", "wet", "detected", "playing", "problem"}
+)
+"""States for which one is looked where several are called alike: it is one that was forgotten."""
+_OF_A_ROOM: Final = frozenset({"light", "fan", "cover.blind", "cover.curtain", "cover.shutter"})
+"""Kinds of which "the light" is the one in the room in which it is asked for."""
 _SETTINGS: Final = {
     DeviceType.CLIMATE: "target_temperature",
     DeviceType.LIGHT: "brightness",
@@ -194,6 +201,8 @@ def ask_state(request: Request) -> Plan:
         ask = "one" if len(known) == 1 else "all"
         if request.slots.get("kind") == "any":  # "is anything on?"
             ask = "any"
+        elif code in _TELLING and request.slots.get("name") in request.names.get("alike", {}):
+            ask = "any"  # one of those that are all called Window
     return _answer(request, ask, known, matching=matching, state=code)
 
 
@@ -523,7 +532,9 @@ def _meant(request: Request) -> list[Device]:
         kind = "binary_sensor.battery_charging"
     devices = of_kind(devices, kind)
     if areas is not None:
-        devices = [d for d in devices if d.area in areas]
+        return [d for d in devices if d.area in areas]
+    if kind in _OF_A_ROOM and request.slots.get("ask") == "the" and request.utterance.area:
+        return [d for d in devices if d.area == request.utterance.area] or devices
     return devices
 
 
@@ -531,10 +542,13 @@ def _answer(
     request: Request, ask: str, devices: Sequence[Device], *, matching: Sequence[Device], state: str
 ) -> Plan:
     kind, _ = parse_kind(request.slots.get("kind", "any"))
+    names = _told_apart(request, devices)
     values = {
-        "names": [d.name for d in matching],
-        "others": [{"name": d.name, "state": state_code(d)} for d in devices if d not in matching],
-        "name": devices[0].name if devices else "",
+        "names": [names[d.id] for d in matching],
+        "others": [
+            {"name": names[d.id], "state": state_code(d)} for d in devices if d not in matching
+        ],
+        "name": names[devices[0].id] if devices else "",
         "now": state_code(devices[0]) if devices else "unknown",
         "count": len(matching),
         "total": len(devices),
@@ -544,6 +558,16 @@ def _answer(
         "yes": bool(matching) if ask != "all" else len(matching) == len(devices),
     }
     return _plan("get_state", devices, Speech(f"ask_{ask}", values))
+
+
+def _told_apart(request: Request, devices: Sequence[Device]) -> dict[str, str]:
+    """What to call each of `devices`: where several share a name, with the room, unless that was
+    asked for or is this one.
+    """
+    home, here = request.home, {request.utterance.area}
+    within = place_of(request) or frozenset()
+    known = here if {d.area for d in devices} <= here else within if len(within) == 1 else ()
+    return {d.id: d.name if d.area in known else label_of(d, home) for d in devices}
 
 
 def _values(query: str, sensors: Sequence[Device]) -> Plan:

@@ -16,7 +16,7 @@ ANSWERS = [
     ("is the kitchen window open?", "Yes, Kitchen Window is open."),
     ("are any lights on in the kitchen?", "Yes: Worktop Lights is on."),
     ("are all the lights in the kitchen on?", "No, Kitchen Ceiling is not on."),
-    ("which lights are on upstairs?", "Ceiling Light."),
+    ("which lights are on upstairs?", "Ceiling Light (Bedroom)."),
     ("how many doors are locked?", "1: Front Door."),
     ("is there any motion?", "No, none is detected."),
     ("is the washing machine running?", "Yes, Washing Machine is running."),
@@ -55,13 +55,13 @@ ANSWERS = [
     ("how much electricity are we using?", "House Power: 1430 W."),
     (
         "tell me whether any lights are on",
-        "Yes: Worktop Lights, Sofa Lamp and Ceiling Light are on.",
+        "Yes: Worktop Lights, Sofa Lamp and Ceiling Light (Bedroom) are on.",
     ),
     ("is there motion on the porch", "No, none is detected."),
     ("is the sprinkler running", "No, Sprinkler is closed."),
     ("how long until the pasta is ready", "Pasta: 6 minutes and 20 seconds left."),
     ("is it cold outside", "Outdoor Temperature: 7.5 °C."),
-    ("any lights on?", "Yes: Worktop Lights, Sofa Lamp and Ceiling Light are on."),
+    ("any lights on?", "Yes: Worktop Lights, Sofa Lamp and Ceiling Light (Bedroom) are on."),
 ]
 
 

@@ -18,6 +18,7 @@ _KEYS: Final = frozenset(
         "instead",
         "more",
         "less",
+        "levels",
         "again",
         "stop",
         "anew",
@@ -61,6 +62,8 @@ class DialogueWords:
     """What ends a fragment that is meant in its stead."""
     more: frozenset[str]
     less: frozenset[str]
+    levels: Mapping[str, str]
+    """Words of `more` and `less` that compare levels, and the way each tells: up or down."""
     again: frozenset[str]
     stop: frozenset[str]
     """Sentences that stop what has just been set going."""
@@ -118,6 +121,7 @@ def dialogue_words(data: Mapping[str, Any]) -> DialogueWords:
         instead=_ending(data["instead"]),
         more=_phrases(data["more"]),
         less=_phrases(data["less"]),
+        levels={squeeze(word): way for word, way in data["levels"].items()},
         again=_phrases(data["again"]),
         stop=_phrases(data["stop"]),
         anew=_within(data["anew"]),
