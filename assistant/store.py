@@ -140,7 +140,8 @@ class Store:
                 )
         except (sqlite3.Error, OSError) as error:
             raise AssistantError(
-                f"{path}: can't be used as the store ({error}); check its rights, or move it away"
+                f"{path}: can't be used as the store ({error}); check the room on its disk and "
+                "its rights; move only a damaged one away: timers, lists and the PIN are in it"
             ) from error
 
     def close(self) -> None:

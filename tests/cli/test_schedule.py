@@ -53,3 +53,12 @@ def test_some_or_all_of_it_is_cancelled(store: Path, quickly: Quickly) -> None:
     assert quickly("schedule", "cancel", "1", "1")[0] == "Cancelled: 1\n"
     assert quickly("schedule", "cancel", "--all")[0] == "Cancelled: 1\n"
     assert "Nothing is scheduled." in quickly("schedule", "list")[0]
+
+
+def test_what_is_wrong_with_the_file_is_told(tmp_path: Path, quickly: Quickly) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "store.sqlite").write_bytes(b"no database " * 100)
+    _, complaint = quickly("schedule", "list", status=1)
+    assert "not a database" in complaint
+    for remedy in ("room on its disk", "only a damaged one"):
+        assert remedy in complaint
