@@ -193,8 +193,9 @@ def test_listen_hears_a_recording_and_answers(owner: User, tmp_path: Path) -> No
     out, _ = owner.does("listen", str(recording), "-o", str(tmp_path / "replies"))
     assert "“hey jarvis”" in out
     assert "light.kitchen_light confirmed" in out
-    (reply,) = (tmp_path / "replies").glob("*.wav")
-    assert read_wav(reply).duration > 0.5
+    # Where it takes long to understand, a chime comes first.
+    replies = (tmp_path / "replies").glob("*.wav")
+    assert max(read_wav(reply).duration for reply in replies) > 0.5
 
 
 def _no_sound_files(place: Path) -> Iterator[tuple[str, bytes, str]]:
