@@ -18,6 +18,9 @@ from tests.support.llamacpp import GGUF, LlamaCpp
 
 from .asking import answer, pieces, query
 
+# The first time, the first test waits for 98 MB.
+pytestmark = pytest.mark.timeout(600)
+
 KEY = "a key of forty letters, none of them seen"
 LONG = {"type": "array", "items": {"enum": ["over", "and"]}, "minItems": 300, "maxItems": 300}
 
