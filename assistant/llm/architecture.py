@@ -64,6 +64,8 @@ LONGEST: Final = 131_072
 """Tokens. No hub has the memory for more, and the tables of positions would fill it too."""
 _MOST: Final = 1 << 24
 """No dimension is larger."""
+_MOST_LAYERS: Final = 1024
+"""Several times what the largest models have; each is looked at, tensor by tensor."""
 _ENDLESS: Final = 1e30
 """No setting is that large, but for infinity."""
 _FAMILIES: Final = {
@@ -128,7 +130,8 @@ def check(architecture: Architecture) -> None:
     """Raise ModelError where the dimensions do not fit each other."""
     a = architecture
     sizes = (a.hidden, a.layers, a.heads, a.kv_heads, a.head_size, a.intermediate, a.vocabulary)
-    if not all(0 < size <= _MOST for size in (*sizes, a.context)) or a.mtp_layers not in (0, 1):
+    sound = all(0 < size <= _MOST for size in (*sizes, a.context)) and a.layers <= _MOST_LAYERS
+    if not sound or a.mtp_layers not in (0, 1):
         raise ModelError(f"{a} can't be a model")
     if a.heads % a.kv_heads:
         raise ModelError(f"{a.heads} attention heads can't share {a.kv_heads} KV heads")

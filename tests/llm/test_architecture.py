@@ -112,6 +112,7 @@ def test_of_several_mtp_layers_the_first_is_used() -> None:
         ({"hidden_size": None}, "hidden_size is None; a whole number is needed"),
         ({"hidden_size": 64.5}, "hidden_size is 64.5"),
         ({"num_hidden_layers": 0}, "num_hidden_layers is 0"),
+        ({"num_hidden_layers": 1 << 20}, "layers=1048576.* can't be a model"),
         ({"num_hidden_layers": "36"}, "num_hidden_layers is '36'"),
         ({"num_key_value_heads": 3}, "4 attention heads can't share 3 KV heads"),
         ({"head_dim": 20}, "head size 20 can't be run"),

@@ -59,6 +59,7 @@ class GgufCheckpoint:
         self._file: int | None = None
         fields, places = read_header(path)
         self._places = {_hugging_face(name): place for name, place in places.items()}
+        self._shards = dict.fromkeys(self._places, path.name)
         try:
             self._architecture = _architecture(fields, self._places)
             self._texts = _texts(fields)
@@ -108,7 +109,7 @@ class GgufCheckpoint:
     @property
     def shards(self) -> Mapping[str, str]:
         """All tensors are in the one file."""
-        return dict.fromkeys(self._places, self._path.name)
+        return self._shards
 
     def to_fetch(self, shard: str) -> int:
         """Nothing: the file is here."""
@@ -235,10 +236,11 @@ def _texts(fields: Mapping[str, Any]) -> Texts:
     ends = [fields.get(f"tokenizer.ggml.{name}_token_id") for name in ("eos", "eot")]
     if _END_OF_TURN in template and _END_OF_TURN in tokens:
         ends.append(tokens.index(_END_OF_TURN))
-    begin = fields.get("tokenizer.ggml.bos_token_id")
+    begins = fields.get("tokenizer.ggml.add_bos_token")
+    begin = fields.get("tokenizer.ggml.bos_token_id") if begins else None
     return Texts(
         tokenizer=tokenizer,
         template=template,
-        eos=tuple(dict.fromkeys(end for end in ends if end is not None)),
-        bos=begin if fields.get("tokenizer.ggml.add_bos_token") else None,
+        eos=tuple(dict.fromkeys(end for end in ends if isinstance(end, int))),
+        bos=begin if isinstance(begin, int) else None,
     )

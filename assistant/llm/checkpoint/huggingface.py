@@ -169,9 +169,10 @@ def _texts(shards: Shards) -> Texts:
     generation = _json(shards, "generation_config.json", needed=False)
     template = _template(shards, words)
 
+    vocabulary = tokenizer.get_vocab()
+
     def token(text: Any) -> list[int]:
-        number = tokenizer.token_to_id(text) if isinstance(text, str) else None
-        return [] if number is None else [number]
+        return [vocabulary[text]] if isinstance(text, str) and text in vocabulary else []
 
     named = words.get("eos_token")
     ends = [

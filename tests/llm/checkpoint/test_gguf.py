@@ -196,6 +196,16 @@ def test_what_else_is_known_of_it(tmp_path: Path) -> None:
         fields={"tokenizer.ggml.bos_token_id": 5, "tokenizer.ggml.add_bos_token": True},
     )
     assert open_checkpoint(path).texts.bos == 5
+    path = write(
+        tmp_path / "z.gguf",
+        fields={
+            "tokenizer.ggml.bos_token_id": 5.0,
+            "tokenizer.ggml.eot_token_id": 5.0,
+            "tokenizer.ggml.add_bos_token": True,
+        },
+    )
+    assert open_checkpoint(path).texts.bos is None
+    assert 5 not in open_checkpoint(path).texts.eos
 
 
 def test_as_many_kv_heads_as_heads_need_not_be_said(tmp_path: Path) -> None:

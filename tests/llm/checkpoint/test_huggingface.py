@@ -90,6 +90,7 @@ def test_it_is_the_same_until_its_files_change(tmp_path: Path) -> None:
         ({"tokenizer_config.json": {"eos_token": {"content": "<think>"}}},
          {END, TURN, tokens().index("<think>")}),
         ({"tokenizer_config.json": {"eos_token": "unheard of"}}, {END, TURN}),
+        ({"tokenizer_config.json": {"eos_token": "half a letter: \ud83d"}}, {END, TURN}),
         ({"config.json": {"eos_token_id": None},
           "tokenizer_config.json": {"chat_template": "{{ messages }}", "eos_token": None}}, set()),
     ],
