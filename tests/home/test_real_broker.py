@@ -139,7 +139,7 @@ async def test_every_appliance_is_found_commanded_and_believed(broker: Any, tmp_
 async def test_appliances_that_are_unplugged_or_do_not_obey(broker: Any) -> None:
     async with VirtualHome("127.0.0.1", broker.port) as virtual, daemon(broker) as registry:
         await until(lambda: agrees(registry, virtual))
-        execute = Executor(registry, timeout=0.3).execute
+        execute = Executor(registry, timeout=1.0).execute
         virtual.ignore("switch.tv")
         virtual.offline("light.kitchen_light")
         await until(lambda: not registry.device("light.kitchen_light").available)

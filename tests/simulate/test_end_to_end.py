@@ -161,7 +161,7 @@ async def test_without_a_report_it_is_only_sent(both: Both) -> None:
 
 
 async def test_a_deaf_device_fails_and_an_unplugged_one_is_not_tried(both: Both) -> None:
-    executor = Executor(both.registry, timeout=0.3)
+    executor = Executor(both.registry, timeout=1.0)
     both.virtual.ignore("light.kitchen_light")
     both.virtual.offline("light.hall_light")
     async with asyncio.timeout(20):

@@ -399,7 +399,7 @@ async def test_a_model_that_fails_is_excused(
 )
 async def test_what_was_done_before_a_fault_stays_done(villa: Home, fault: Step) -> None:
     steps: list[Step] = [Piece(act(SOFA).removesuffix("]}")), fault]
-    events = await events_of("dim the sofa lamp", villa, steps, deadline=0.1)
+    events = await events_of("dim the sofa lamp", villa, steps, deadline=0.5)
     assert [type(event) for event in events] == [Acting, Excusing]
     assert planned(events).kind is PlanKind.ACT
     assert planned(events).actions == (SOFA_DONE,)
@@ -418,8 +418,8 @@ async def test_words_cut_off_at_the_limit_are_said(villa: Home) -> None:
 
 
 async def test_the_first_deadline_ends_with_the_first_event(villa: Home) -> None:
-    steps: list[Step] = [Piece('{"say":"One '), 0.3, Piece('two."}', finish=Finish.STOP)]
-    events = await events_of("count", villa, steps, first=0.2, deadline=10)
+    steps: list[Step] = [Piece('{"say":"One '), 0.7, Piece('two."}', finish=Finish.STOP)]
+    events = await events_of("count", villa, steps, first=0.5, deadline=10)
     assert events == [Saying("One "), Saying("two.")]
 
 
