@@ -134,7 +134,8 @@ def _models(settings: Settings) -> Iterator[Finding]:
     yield Finding("voice activity", there, "silero-vad" if there else "missing", remedy)
     try:
         kind, folder = choose(settings.stt, settings.language)
-        yield Finding("recognition", True, f"{kind.value} in {folder}")
+        engine = kind.value.removeprefix("stt-")
+        yield Finding("recognition", True, f"{engine} in {folder}")
     except AssistantError as error:
         yield Finding("recognition", False, str(error))
     try:

@@ -65,7 +65,8 @@ def warn_of_emptiness(link: HomeLink) -> None:
     """Say that commands can do nothing, where the home has no devices."""
     if not link.registry.home().devices:
         log.warning(
-            "no devices have announced themselves at the MQTT broker %s port %s",
+            "no devices have announced themselves at the MQTT broker %s port %s; why that may be: "
+            "assistant devices",
             link.mqtt.host,
             link.mqtt.port or "by default",
         )

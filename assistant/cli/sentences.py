@@ -109,7 +109,8 @@ def check(
         raise typer.Exit(1)
     files = len({block.file.path for block in version.blocks})
     count = sum(len(block.expressions) for block in version.blocks)
-    console.print(f"\n{count} sentences in {files} files: all right")
+    sentences, of = "sentence" + "s" * (count != 1), "file" + "s" * (files != 1)
+    console.print(f"\n{count} {sentences} in {files} {of}: all right")
 
 
 @app.command()

@@ -19,7 +19,11 @@ from assistant.simulate.home import VirtualHome
 from assistant.simulate.house import home_file
 
 CONSOLE = Console(stderr=True)
-app = typer.Typer(add_completion=False)
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
 
 @app.command()
@@ -50,7 +54,11 @@ def simulate(
     their time over it. Every command is shown. Ctrl-C ends it and clears what it left behind.
     """
     if write_home is not None:
-        write_home.write_text(home_file(), encoding="utf-8")
+        try:
+            write_home.write_text(home_file(), encoding="utf-8")
+        except OSError as error:
+            CONSOLE.print(f"[red]{write_home}: can't be written ({error.strerror})[/]")
+            raise typer.Exit(1) from error
         return
     logging.basicConfig(
         level="INFO", format="%(message)s", handlers=[RichHandler(console=CONSOLE, show_path=False)]

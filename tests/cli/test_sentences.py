@@ -32,7 +32,7 @@ def test_what_each_sentence_would_do_is_told(quickly: Quickly, folder: Path) -> 
     assert "“open sesame”  asks first → unlock Front Door" in out
     assert "“hi you”  “Hi, 2.”" in out
     assert "“engage bedroom fan”  → turn on Bedroom Fan" in out
-    assert "4 sentences in 1 files: all right" in out
+    assert "4 sentences in 1 file: all right" in out
 
 
 def test_what_is_wrong_is_told_by_file_and_line(quickly: Quickly, folder: Path) -> None:
@@ -60,4 +60,4 @@ def test_the_example_is_sound(quickly: Quickly, folder: Path) -> None:
     out, _ = quickly("sentences", "example")
     (folder / "example.yaml").write_text(out.replace("Desk Lamp", "Sofa Lamp"))
     out, _ = quickly("sentences", "check", "--home", str(VILLA))
-    assert "8 sentences in 1 files: all right" in out
+    assert "8 sentences in 1 file: all right" in out
