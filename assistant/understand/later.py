@@ -21,6 +21,8 @@ from assistant.understand.normal import fold, squeeze
 
 PUT_OFF: Final = frozenset({"delay", "schedule", "remind"})
 """Actions by which something else is done later: that can't be one of them."""
+_TAKE_OUT: Final = frozenset({"cancel_schedule", "skip_schedule"})
+"""Actions on what is done later: "cancel the alarm at seven" tells which."""
 _VERBATIM: Final = frozenset({"broadcast", "list_add", "list_complete", "list_remove"})
 """Actions that may say when, of what they say or keep."""
 
@@ -126,8 +128,11 @@ def is_for_later(command: str, plan: Plan, now_words: str | None = None) -> bool
     """
     if plan.kind is not PlanKind.ACT or plan.first or plan.after:
         return False
-    puts_off = PUT_OFF.intersection(a.name for a in plan.actions)
-    if puts_off and (puts_off != {"delay"} or f"{plan.skill}.{plan.intent}" != _FOR_A_TIME):
+    names = {action.name for action in plan.actions}
+    puts_off = PUT_OFF & names
+    if names & _TAKE_OUT:
+        return False
+    if puts_off and ("remind" in puts_off or f"{plan.skill}.{plan.intent}" != _FOR_A_TIME):
         return False
     if now_words is None:
         return True

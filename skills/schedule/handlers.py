@@ -42,22 +42,22 @@ _USUALLY: Final = {"fixed": 9 * 60}
 
 def schedule(request: Request) -> Plan:
     """ "At half past seven open the blinds": only what is a command now can be one later."""
-    command = str(request.slots["command"])
+    command = str(request.slots.get("then", "{command}")).format(**request.slots)
     inner = request.alone(command)
     if inner.kind in (PlanKind.ASK, PlanKind.REFUSE):
         # It is asked which one is meant, but not heard: an answer would be carried out at once.
         return Plan(PlanKind.REFUSE, speech=inner.speech)
     if len(command) > _LONGEST or not is_for_later(command, inner, request.slots.get("now")):
         return UNKNOWN
-    return _put_off(request, command, inner.actions)
+    return _put_off(request, command, inner)
 
 
 def until(request: Request) -> Plan:
     """ "Turn off the heating until eleven", or "for an hour": now, and back again later."""
     command, now = str(request.slots["command"]), request.slots.get("now")
     inner = request.alone(command)
-    if inner.kind is PlanKind.ASK and inner.commanded:
-        # It is asked which one is meant, but not heard: an answer would not be put back later.
+    if inner.kind in (PlanKind.ASK, PlanKind.REFUSE) and inner.skill != "timers":
+        # As above; but "start a timer for ten minutes" is one that is to ring.
         return Plan(PlanKind.REFUSE, speech=inner.speech)
     if not is_for_later(command, inner, now) or PUT_OFF & {a.name for a in inner.actions}:
         return UNKNOWN
@@ -69,19 +69,28 @@ def until(request: Request) -> Plan:
     waiting = [one for one in _waiting_for(back.actions, request) if one.id < 0]  # for a while
     if waiting and not back.changes:  # it is to be as it was before that
         back = replace(back, command=waiting[0].command, actions=waiting[0].does)
-    later = _instead_of_sooner(_put_off(request, back.command, back.actions), request)
+    putting_back = Plan(PlanKind.ACT, actions=back.actions, score=inner.score)
+    later = _instead_of_sooner(_put_off(request, back.command, putting_back), request)
     if later.kind is not PlanKind.ACT:
         return later
     parts = {"parts": [inner, later]}
     actions = (*inner.actions, *later.actions)
-    return Plan(PlanKind.ACT, actions=actions, speech=Speech("core.done", parts))
+    speech = Speech("core.done", parts)
+    return Plan(PlanKind.ACT, actions=actions, speech=speech, score=inner.score)
 
 
 def keep(request: Request) -> Plan:
     """ "Leave the light on until ten", or "for ten minutes": then it is turned off."""
-    command = str(request.slots["then"]).format(thing=request.slots["thing"])
-    later = schedule(replace(request, slots={**request.slots, "command": command}))
-    return _instead_of_sooner(later, request)
+    return _instead_of_sooner(schedule(request), request)
+
+
+def stay(request: Request) -> Plan:
+    """ "Leave it on", where it was to be turned off in a while."""
+    undone = request.slots["undone"]
+    named = request.names["name"].get(request.slots.get("name", ""), ())
+    meant = singly([Action(undone, (*named, *(request.recent if "it" in request.slots else ())))])
+    found = [one for one in _waiting(request) if set() < singly(one.does) <= meant]
+    return _cancelled([one for one in found if not one.occasion.recurs], request)
 
 
 def wake(request: Request) -> Plan:
@@ -134,9 +143,7 @@ def cancel(request: Request) -> Plan:
     if len(found) > 1 and "every_one" not in request.slots:
         told = [_entry(one, request) for one in found[:_MOST_TOLD]]
         return Plan(PlanKind.REFUSE, speech=Speech("cancel_which", {"scheduled": told}))
-    actions = tuple(_cancelling(one, request) for one in found)
-    what = [one.command or one.message for one in found]
-    return Plan(PlanKind.ACT, actions=actions, speech=Speech("cancel", {"what": what}))
+    return _cancelled(found, request)
 
 
 def skip(request: Request) -> Plan:
@@ -151,21 +158,7 @@ def skip(request: Request) -> Plan:
         if meant & {(a.name, device) for a in one.does for device in a.devices}
         and _is_meant(one, request)
     ]
-    if not found:
-        return UNKNOWN
-    for_good = bool(days_of(request.slots)) or not has_day(request.slots)
-    left_out = day_of(request.slots, _here(request))
-    actions = tuple(
-        Action("cancel_schedule", (), {"schedule": one.id})
-        if for_good or not one.occasion.recurs
-        else Action("skip_schedule", (), {"schedule": one.id, "day": str(left_out)})
-        for one in found
-    )
-    what = [one.command for one in found]
-    if for_good:
-        return Plan(PlanKind.ACT, actions=actions, speech=Speech("cancel", {"what": what}))
-    values = {"what": what, "on": _day_told(request)}
-    return Plan(PlanKind.ACT, actions=actions, speech=Speech("skip", values))
+    return _cancelled(found, request)
 
 
 def _waiting(request: Request) -> list[Scheduled]:
@@ -178,6 +171,27 @@ def _waiting(request: Request) -> list[Scheduled]:
         does = one.does or request.alone(one.command).actions
         waiting.append(Scheduled(-1 - place, at, coming, one.command, area=one.area, does=does))
     return sorted(waiting, key=lambda one: one.next)
+
+
+def _cancelled(found: Sequence[Scheduled], request: Request) -> Plan:
+    """The plan to cancel what was `found`, or to leave it out on the day that was said, if it comes
+    on others too; UNKNOWN where nothing was.
+    """
+    if not found:
+        return UNKNOWN
+    what = [one.command or one.message for one in found]
+    if days_of(request.slots) or not has_day(request.slots):
+        actions = tuple(_cancelling(one, request) for one in found)
+        return Plan(PlanKind.ACT, actions=actions, speech=Speech("schedule.cancel", {"what": what}))
+    left_out = str(day_of(request.slots, _here(request)))
+    actions = tuple(
+        Action("skip_schedule", (), {"schedule": one.id, "day": left_out})
+        if one.occasion.recurs
+        else _cancelling(one, request)
+        for one in found
+    )
+    values = {"what": what, "on": _day_told(request)}
+    return Plan(PlanKind.ACT, actions=actions, speech=Speech("schedule.skip", values))
 
 
 def _cancelling(one: Scheduled, request: Request) -> Action:
@@ -205,18 +219,19 @@ def _planned(request: Request, action: str, params: dict[str, ParamValue], what:
     return Plan(PlanKind.ACT, actions=(Action(action, (), params),), speech=speech)
 
 
-def _put_off(request: Request, command: str, does: Sequence[Action]) -> Plan:
-    """The plan to do `command` at the time that was said, or when the time has passed."""
-    params: dict[str, ParamValue] = {"command": command, "does": written(does)}
+def _put_off(request: Request, command: str, plan: Plan) -> Plan:
+    """The plan to do `command`, which makes `plan`, at the time that was said, or after it."""
+    params: dict[str, ParamValue] = {"command": command, "does": written(plan.actions)}
     if has_time(request.slots):
-        return _planned(request, "schedule", params, command)
+        return replace(_planned(request, "schedule", params, command), score=plan.score)
     if not 0 < (seconds := seconds_of(request.slots)) <= _FURTHEST:
         return UNKNOWN
     params = {"seconds": seconds, **params}
     if request.utterance.area:
         params["area"] = request.utterance.area
     speech = Speech("timers.later", {"seconds": seconds, "command": command})
-    return Plan(PlanKind.ACT, actions=(Action("delay", (), params),), speech=speech)
+    delay = Action("delay", (), params)
+    return Plan(PlanKind.ACT, actions=(delay,), speech=speech, score=plan.score)
 
 
 def _waiting_for(does: Iterable[Action], request: Request) -> list[Scheduled]:
@@ -247,12 +262,17 @@ def _here(request: Request) -> datetime:
 
 
 def _is_meant(one: Scheduled, request: Request) -> bool:
-    """Whether the sentence speaks of `one`: by a device, by words of it, by day, by time."""
+    """Whether the sentence speaks of `one`: by a device, by words of it, by day, by time.
+
+    `alarms` has the messages with which one is woken.
+    """
     slots = request.slots
     if "name" in slots:
         ids = set(request.names["name"].get(slots["name"], ()))
         if not any(ids & set(action.devices) for action in one.does):
             return False
+    if "alarms" in slots and one.message not in slots["alarms"].split("|"):
+        return False
     if "about" in slots and not _speaks_of(one, str(slots["about"])):
         return False
     if has_day(slots) and not _comes_on(one, request):

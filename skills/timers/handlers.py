@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from assistant.home.action import Action, ParamValue
@@ -106,7 +107,8 @@ def later(request: Request) -> Plan:
     params["does"] = written(inner.actions)
     if request.utterance.area:
         params["area"] = request.utterance.area
-    return _act("delay", params, Speech("later", {"seconds": seconds, "command": command}))
+    plan = _act("delay", params, Speech("later", {"seconds": seconds, "command": command}))
+    return replace(plan, score=inner.score)
 
 
 def _act(action: str, params: Mapping[str, ParamValue], speech: Speech) -> Plan:

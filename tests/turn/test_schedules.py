@@ -435,6 +435,22 @@ async def test_what_is_scheduled_is_told_cancelled_and_left_out(clock: Clock) ->
     assert refused.plan.kind is PlanKind.NOTHING
 
 
+async def test_an_alarm_is_told_left_out_and_cancelled(clock: Clock) -> None:
+    house = House(clock)
+    await house.say("wake me every weekday at seven")
+    await house.say("every weekday at seven open the blinds")
+    assert (await house.say("when is my alarm")).reply == "Every weekday at 7:00: time to get up."
+    assert (await house.say("don't wake me tomorrow")).reply == (
+        "All right, not tomorrow: time to get up."
+    )
+    assert await house.at("2026-11-25 07:00") == ["Opened the Lounge Blinds."]
+    assert "A reminder: time to get up." in await house.at("2026-11-26 07:00")
+    await house.say("cancel the schedule for the blinds for tomorrow")
+    assert len(house.registry.home().schedules) == 2, "it comes on other days"
+    await house.say("cancel my alarm")
+    assert [s.command for s in house.registry.home().schedules] == ["open the blinds"]
+
+
 async def test_it_keeps_what_it_stands_for_not_the_pronoun(clock: Clock) -> None:
     house = House(clock)
     await house.say("turn on the sofa lamp")

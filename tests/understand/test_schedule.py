@@ -268,7 +268,10 @@ en:
   leave me alone for ten minutes: nothing done
   keep quiet for ten minutes: nothing done
   turn on the sofa lamp for ten minutes for an hour: nothing done
-  turn on the sofa lamp at ten for an hour: nothing done
+  turn on the sofa lamp at ten for an hour: schedule
+  turn on the sofa lamp from eight to ten: schedule
+  set the sofa lamp from twenty to fifty: nothing done
+  cancel the alarm at seven: nothing done
   I get up at seven every day: nothing done
   the train leaves at half past seven: nothing done
   the sun sets at seven: nothing done
