@@ -7,7 +7,7 @@ two lamps is meant it need not tell, only that no lamp was spoken of.
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
 from rapidfuzz import fuzz
@@ -58,14 +58,21 @@ class Mentions:
         ]
         self._named = {device for device, _ in whole}
         self._accounted = {word for _, name in whole for word in name}
+        # A switch that is called like its room does not account for what is said of the room.
+        self._spent = {word for _, name in whole if name not in self._places_named for word in name}
         self._kinds: set[str] = set()
         self._other_kinds: set[str] = set()
+        self._unspent_kinds: set[str] = set()
+        self._kind_words: set[str] = set()
         for code, forms in language.kinds.items():
             for phrase in _phrases(tuple(forms.values())):
                 if self._all(phrase):
                     self._kinds.add(code)
+                    self._kind_words.update(phrase)
                     if not self._is_accounted(phrase):
                         self._other_kinds.add(code)
+                    if not self._is_spent(phrase):
+                        self._unspent_kinds.add(code)
 
     @property
     def anything(self) -> bool:
@@ -85,21 +92,46 @@ class Mentions:
 
         One of another room, or of another kind, than those spoken of is not meant, save by name.
         """
-        names = self._names(device)
         elsewhere = bool(self._places_named) and not self._placed(device)
         if elsewhere and not any(
-            place and set(place) <= set(name) for place in self._places_named for name in names
+            place and set(place) <= set(name)
+            for place in self._places_named
+            for name in self._names(device)
         ):
             return False
         if device.id in self._recent or device.id in self._named:
             return True
-        rooms = {word for name in self._place_names(device) for word in name}
-        own = {word for name in names for word in name if word not in rooms}
-        if any(self._has(word) and not self._is_accounted([word]) for word in own):
+        if any(not self._is_accounted([word]) for word in self._own_words_said(device)):
             return True
         if self._of_kind(device, self._other_kinds):
             return True
         return self._placed(device) and not self._kinds - {_ANYTHING}
+
+    def calls(self, device: Device) -> bool:
+        """Whether it calls `device` by a name, or by a word of one that tells it from others of
+        its kind and room.
+        """
+        if device.id in self._named:
+            return True
+        common = self._kind_words.union(*self._places_named)
+        return any(
+            not (self._is_spent([word]) or self._among(word, common))
+            for word in self._own_words_said(device)
+        )
+
+    def concerns(self, device: Device) -> bool:
+        """Whether anything speaks of `device` that is not part of the name of another one."""
+        if device.id in self._recent or self.calls(device):
+            return True
+        if any(self._all(name) and not self._is_spent(name) for name in self._place_names(device)):
+            return True
+        return self.has_kind_of(device) or any(
+            not self._is_spent([word]) for word in self._own_words_said(device)
+        )
+
+    def has_kind_of(self, device: Device) -> bool:
+        """Whether it speaks of things of the kind that `device` is of."""
+        return self._of_kind(device, self._unspent_kinds)
 
     def has_any(self, text: str) -> bool:
         """Whether a word of `text` was said; True where it has none."""
@@ -115,6 +147,16 @@ class Mentions:
 
     def _placed(self, device: Device) -> bool:
         return any(self._all(name) for name in self._place_names(device))
+
+    def _own_words_said(self, device: Device) -> Iterator[str]:
+        """The words of its names that were said, but those that are its room's."""
+        rooms = {word for name in self._place_names(device) for word in name}
+        own = {word for name in self._names(device) for word in name if word not in rooms}
+        return filter(self._has, own)
+
+    def _is_spent(self, words: Collection[str]) -> bool:
+        """Whether names account for `words`, and none of them was said once more besides."""
+        return all(self._words.count(word) < 2 and self._among(word, self._spent) for word in words)
 
     def _is_accounted(self, words: Iterable[str]) -> bool:
         return all(self._among(word, self._accounted) for word in words)

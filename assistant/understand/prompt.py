@@ -32,6 +32,8 @@ _MOST_OPTIONS: Final = 8
 _MOST_EXCHANGES: Final = 3
 _LONGEST_REPLY: Final = 160
 _MOST_TIMERS: Final = 5
+_IN_MINUTES: Final = 600
+"""Seconds from which the time that a timer has left is told in minutes."""
 _MOST_MORE: Final = 12
 """Devices that an utterance is told of besides those that the system message tells of."""
 
@@ -279,7 +281,9 @@ def _because(outcome: Outcome) -> str:
 def _timer(number: int, timer: Timer) -> str:
     name = f" {quoted(timer.name)}" if timer.name else ""
     paused = ", paused" if timer.paused else ""
-    return f"{number}{name} {round(timer.remaining / 5) * 5} s left{paused}"
+    seconds = round(timer.remaining / 5) * 5
+    left = f"{seconds} s" if seconds < _IN_MINUTES else f"{round(seconds / 60)} min"
+    return f"{number}{name} {left} left{paused}"
 
 
 def _time(now: float) -> str:
