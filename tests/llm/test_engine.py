@@ -167,7 +167,7 @@ async def test_whoever_asks_goes_before_what_is_read_ahead() -> None:
     """A question in the midst of a long reading is answered first; the reading goes on after."""
     engine = Engine(smollm2(), EngineSettings(Runtime(context=2048)))
     await engine.load()
-    long = Message(Role.SYSTEM, "The lamp in the hall is one of many lamps. " * 100)
+    long = Message(Role.SYSTEM, "The lamp in the hall is one of many lamps. " * 50)
     reading = asyncio.create_task(engine.prepare([long], keep=True))
     while not _passes(engine):  # noqa: ASYNC110  # the engine tells nobody
         await asyncio.sleep(0.005)
