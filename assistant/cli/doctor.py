@@ -14,6 +14,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
@@ -25,6 +26,9 @@ from assistant.cli.options import ConfigOption, config_path, log_to_terminal, se
 from assistant.config import MqttSettings, Settings
 from assistant.errors import AssistantError, MqttError
 from assistant.paths import directories
+
+if TYPE_CHECKING:
+    from assistant.audio.devices import SoundDevices
 
 MIN_MEMORY = 1 << 30
 MIN_DISK = 500 << 20
@@ -228,13 +232,7 @@ async def _outside(settings: Settings) -> list[Finding]:
     if settings.llm.remote.url is not None:
         findings.append(await _remote(settings))
     if any(source.kind == "microphone" for source in settings.source):
-        devices = await sound_devices()
-        hears, speaks = devices.default_input, devices.default_output
-        detail = (
-            f"in: {hears.name if hears else 'none'}; out: {speaks.name if speaks else 'none'}; "
-            f"{len(devices.inputs)} inputs, {len(devices.outputs)} outputs"
-        )
-        findings.append(Finding("sound", devices.problem is None, detail, devices.problem or ""))
+        findings += _sound(await sound_devices())
         findings += _sound_rights()
     if settings.mqtt.host is None:
         findings.append(await _local_broker(settings.mqtt))
@@ -263,6 +261,22 @@ async def _local_broker(settings: MqttSettings) -> Finding:
         if (await probe(settings.model_copy(update=where))).error is None:
             return Finding("broker", True, f"none is configured: the one on {place}")
         return Finding("broker", False, "none is configured", str(error))
+
+
+def _sound(devices: SoundDevices) -> Iterator[Finding]:
+    hears, speaks = devices.default_input, devices.default_output
+    used = f"in: {hears.name if hears else 'none'}; out: {speaks.name if speaks else 'none'}"
+    yield Finding("sound", devices.problem is None, used, devices.problem or "")
+    choice = []
+    for device in sorted({*devices.inputs, *devices.outputs}, key=lambda device: device.index):
+        ways = [
+            way
+            for way, those in (("in", devices.inputs), ("out", devices.outputs))
+            if device in those
+        ]
+        choice.append(f"{device.index} {device.name} ({', '.join(ways)})")
+    if choice:
+        yield Finding("to choose from", None, "; ".join(choice))
 
 
 def _sound_rights() -> Iterator[Finding]:

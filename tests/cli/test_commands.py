@@ -13,13 +13,15 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from unittest.mock import Mock
+from unittest.mock import AsyncMock, Mock
 
 import numpy as np
 import pytest
 import soundfile
 
 from assistant import compose
+from assistant.audio import devices
+from assistant.audio.devices import SoundDevice, SoundDevices
 from assistant.audio.pcm import SAMPLE_RATE, Pcm
 from assistant.audio.resample import resample
 from assistant.audio.wav import read_wav, write_wav
@@ -294,6 +296,19 @@ def test_doctor_finds_somebody_else_where_our_own_broker_would_listen(
         other.shutdown()
     assert "✗ broker" in out
     assert "something listens there already" in out
+
+
+@pytest.mark.usefixtures("user")
+def test_doctor_lists_the_sound_devices_to_choose_from(
+    quickly: Quickly, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jabra, hdmi = SoundDevice(2, "Jabra [510]", 16000), SoundDevice(4, "HDMI", 48000)
+    there = SoundDevices((jabra,), (jabra, hdmi), jabra, hdmi, None)
+    monkeypatch.setattr(devices, "sound_devices", AsyncMock(return_value=there))
+    monkeypatch.setenv("ASSISTANT_MQTT__EMBEDDED_PORT", "0")
+    out, _ = quickly("doctor")
+    assert "in: Jabra [510]; out: HDMI" in out
+    assert "2 Jabra [510] (in, out); 4 HDMI (out)" in out
 
 
 def test_commands_without_a_broker_say_so(
