@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,7 @@ def file(tmp_path: Path) -> Iterator[RememberedFile]:
     with closing(RememberedFile(tmp_path / "data" / FILE_NAME)) as opened:
         opened.put(LAMP)
         opened.put(CEILING)
-        opened.note_use(1, time.time())
+        opened.note_use(1, datetime(2026, 11, 20, 12).timestamp())
         yield opened
 
 
@@ -58,7 +59,7 @@ def test_the_list_tells_what_is_said_and_what_it_does(
     first = next(i for i, line in enumerate(lines) if line.split()[0] == "1")
     assert LAMP.said in lines[first]
     assert "set the brightness of light.sofa: brightness 40" in lines[first]
-    assert time.strftime("%Y-%m-%d") in lines[first]
+    assert "2026-11-20" in lines[first]
     assert LAMP.pattern in lines[first + 1]
     second = next(line for line in lines if line.split()[0] == "2")
     assert "la luce mi da fastidio in hall" in second
