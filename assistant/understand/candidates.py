@@ -102,7 +102,9 @@ def tell(
     if asked.note is not ignore:
         stage = "loose" if candidate.cost else "exact"
         intent = f"{candidate.skill.name}.{candidate.intent}"
-        slots, cost, changes = candidate.slots, candidate.cost, candidate.changes
+        # Wordings that a sentence lends its handler are not of what was said.
+        slots = {k: v for k, v in candidate.slots.items() if not isinstance(v, Mapping)}
+        cost, changes = candidate.cost, candidate.changes
         asked.note(Considered(stage, text, plan, slots, reason, verdict, intent, cost, changes))
 
 

@@ -42,7 +42,7 @@ _USUALLY: Final = {"fixed": 9 * 60}
 
 def schedule(request: Request) -> Plan:
     """ "At half past seven open the blinds": only what is a command now can be one later."""
-    command = str(request.slots.get("then", "{command}")).format(**request.slots)
+    command = _command(request)
     inner = request.alone(command)
     if inner.kind in (PlanKind.ASK, PlanKind.REFUSE):
         # It is asked which one is meant, but not heard: an answer would be carried out at once.
@@ -54,8 +54,10 @@ def schedule(request: Request) -> Plan:
 
 def until(request: Request) -> Plan:
     """ "Turn off the heating until eleven", or "for an hour": now, and back again later."""
-    command, now = str(request.slots["command"]), request.slots.get("now")
+    command, now = _command(request), request.slots.get("now")
     inner = request.alone(command)
+    if inner.skill == "wishes":
+        return UNKNOWN  # "we are going out for two hours" says how long something else lasts
     if inner.kind in (PlanKind.ASK, PlanKind.REFUSE) and inner.skill != "timers":
         # As above; but "start a timer for ten minutes" is one that is to ring.
         return Plan(PlanKind.REFUSE, speech=inner.speech)
@@ -217,6 +219,11 @@ def _planned(request: Request, action: str, params: dict[str, ParamValue], what:
     values = {"moment": _told(occasion, coming, request), "command": what, "message": what}
     speech = Speech(f"schedule.{action}", values)
     return Plan(PlanKind.ACT, actions=(Action(action, (), params),), speech=speech)
+
+
+def _command(request: Request) -> str:
+    """The command itself; the slot `then` has the form of one that was said in pieces."""
+    return str(request.slots.get("then", "{command}")).format(**request.slots)
 
 
 def _put_off(request: Request, command: str, plan: Plan) -> Plan:

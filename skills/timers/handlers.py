@@ -99,7 +99,8 @@ def status(request: Request) -> Plan:
 
 def later(request: Request) -> Plan:
     """ "In five minutes, turn off the light": only what is a command now can be one later."""
-    command, seconds = str(request.slots["command"]), _seconds(request.slots)
+    command = str(request.slots.get("then", "{command}")).format(**request.slots)
+    seconds = _seconds(request.slots)
     inner = request.alone(command)
     if seconds <= 0 or not is_for_later(command, inner, request.slots.get("now")):
         return UNKNOWN

@@ -182,6 +182,7 @@ it:
   X per un paio d'ore: 7200
   X per circa 10 minuti: 600
   per dieci minuti X: 600
+  accendi per dieci minuti la lampada del divano: 600
   X per tre giorni: 259200
 """)
 
@@ -300,6 +301,8 @@ it:
   ho acceso la lampada del divano per dieci minuti: nothing done
   hai acceso la lampada del divano per dieci minuti?: nothing done
   lasciami in pace per dieci minuti: nothing done
+  aggiungi per due giorni i biscotti: nothing done
+  accendi la lampada del divano tra un'ora per dieci minuti: delay
   mi alzo alle sette tutti i giorni: nothing done
   il treno parte alle sette e mezza: nothing done
   ogni giorno accendo la lampada del divano alle sette: nothing done
@@ -348,6 +351,8 @@ def test_what_is_near_to_it_is_not_mistaken_for_it(
         ),
         ("every day at ten turn on the sofa lamp for an hour", ["schedule"]),
         ("in an hour turn on the sofa lamp for ten minutes", ["delay"]),
+        ("turn on the sofa lamp in an hour for ten minutes", ["delay"]),
+        ("we're going out for two hours", ["nothing"]),
     ],
 )
 def test_several_commands_share_a_time_or_not(
