@@ -5,7 +5,8 @@ are Jinja in a sandbox; beside Jinja's own they have these filters: `number` (20
 `duration` (seconds -> "1 hour and 5 minutes"),
 `listed` ("a, b and c"), `either` ("a, b or c"), `capitalise` (the first letter alone), `agree`
 (`'acceso' | agree(name)`: in the gender and number of a name, or of several), `phrase` (values
-worded by a further key: `when | phrase('at')`) and, looked up as further keys, `word`
+worded by a further key: `when | phrase('at')`), `within` (a place: "in Kitchen", "upstairs") and,
+looked up as further keys, `word`
 (`word_CODE`), `one` (`one_KIND`) and `verb` (`verb_ACTION`).
 """
 
@@ -22,7 +23,7 @@ from jinja2 import StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from assistant.home.action import Outcome, Result
-from assistant.home.model import Device, Home
+from assistant.home.model import Device, DeviceType, Home
 from assistant.home.vocabulary import VOCABULARY, ActionError
 from assistant.plan import Plan, Speech
 from assistant.skill import Skills
@@ -31,6 +32,7 @@ from assistant.understand.language import load_language
 _log = logging.getLogger(__name__)
 
 _FALLBACK: Final = "en"
+_STATELESS: Final = frozenset({DeviceType.SCENE, DeviceType.SCRIPT})
 _MOST_NAMED: Final = 6
 """Names read out one by one before a list becomes tedious and is cut."""
 
@@ -209,6 +211,9 @@ class Replies:
             "phrase": lambda values, key: self._render(
                 self._find(skill, key, language) or "", skill, language, values
             ),
+            "within": lambda place: self._render(
+                self._find("core", "within", language) or "", "core", language, {"place": place}
+            ),
             "word": looked_up("word"),
             "one": looked_up("one"),
             "verb": looked_up("verb"),
@@ -253,7 +258,9 @@ def _shared_out(parts: Sequence[Plan], outcomes: list[Outcome]) -> list[list[Out
 def _shows_nothing(outcome: Outcome, home: Home) -> bool:
     """Whether the action leaves no trace in any state, so that "sent" is all there ever is."""
     device = home.devices.get(outcome.device or "")
-    if outcome.result is not Result.SENT or device is None or not device.reports_state:
+    if outcome.result is not Result.SENT or device is None:
+        return False
+    if not device.reports_state and device.type not in _STATELESS:
         return False
     try:
         return not VOCABULARY.effect(device, outcome.action)

@@ -16,6 +16,7 @@ from typing import Final, Literal
 from assistant.plan import SETTLED, Plan, PlanKind, Speech
 from assistant.understand.asked import Asked, Read
 from assistant.understand.caution import asked_first, may_open
+from assistant.understand.commands import parts_of
 from assistant.understand.conversation import kind_words, named
 from assistant.understand.degrees import by_degrees, does, is_by_degrees, levelled
 from assistant.understand.ellipsis import ones_in, substitutions
@@ -176,7 +177,7 @@ class _Fragment:
             return None
         if self.mark and (plan := self.read(self.text)) is not None and _is_whole(plan):
             return replace(plan, sentence=self.text)
-        plan = self._other() or self._exchanged()
+        plan = self._other() or self._namesake() or self._exchanged()
         if plan is None:
             plan = self._in_place() or self._called()
         if plan is None:
@@ -230,17 +231,21 @@ class _Fragment:
 
     def _exchanged(self) -> Plan | None:
         refused: Plan | None = None
+        reworded: Plan | None = None
         for said in itertools.islice(self._sentences(), _MOST_SUBSTITUTIONS):
             plan = self.read(said)
             if plan is None or not self._is_alike(plan):
                 continue
+            if _messages(plan) != _messages(self.old):
+                reworded = reworded or replace(plan, sentence=said)
+                continue  # another time, if it is one, is no other thing to be reminded of
             if plan.score < 1 and not self._is_for_another_time(plan):
                 continue
             if plan.kind is PlanKind.REFUSE:
                 refused = refused or replace(plan, sentence=said)
             elif self._is_in_place(plan):
                 return replace(plan, sentence=said)
-        return refused if self._place() is None else None
+        return reworded or (refused if self._place() is None else None)
 
     def _is_for_another_time(self, new: Plan) -> bool:
         """Whether `new` puts off to another time what was put off before, word for word."""
@@ -283,6 +288,10 @@ class _Fragment:
         if new.kind is PlanKind.REFUSE or not old.actions:
             return bool(new.intent) and (new.skill, new.intent) == (old.skill, old.intent)
         if new.kind not in (PlanKind.ACT, PlanKind.ASK) or old.kind is PlanKind.ANSWER:
+            return False
+        if _commands_in(new) >= _commands_in(old) + len(parts_of(self.text, self.asked.language)):
+            return False  # "at half past six", and "at seven" in the place of "half"
+        if _is_left_over(old, new):
             return False
         done, wanted = does(old), does(without_take_back(new))
         if old.kind is PlanKind.ASK and not old.commanded:
@@ -341,6 +350,10 @@ class _Fragment:
         place = self._place()
         return self._likewise.in_place(*place) if place is not None else None
 
+    def _namesake(self) -> Plan | None:
+        place = self._place()
+        return self._likewise.namesake(*place) if place is not None else None
+
     def _called(self) -> Plan | None:
         return self._likewise.called(squeeze(self.text)) if self._speaks_of_ones() else None
 
@@ -388,6 +401,26 @@ class _Fragment:
 
 
 # ------------------------------------------------------------------- what is done
+
+
+def _commands_in(plan: Plan) -> int:
+    """How many commands in one sentence `plan` is made of."""
+    return len(plan.speech.values.get("parts", ())) or 1 if plan.speech is not None else 1
+
+
+def _is_left_over(old: Plan, new: Plan) -> bool:
+    """Whether what is to be reminded of would have part of the old time in it ("the bins at eight
+    in the").
+    """
+    return any(
+        one != other and one.startswith(f"{other} ")
+        for one in _messages(new)
+        for other in _messages(old)
+    )
+
+
+def _messages(plan: Plan) -> list[str]:
+    return [str(action.params["message"]) for action in plan.actions if action.name == "remind"]
 
 
 def _is_whole(plan: Plan) -> bool:

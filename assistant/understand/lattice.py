@@ -8,7 +8,7 @@ one that says nothing. Each costs, so that the cheapest reading wins and the dea
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -59,12 +59,12 @@ def loosely(
     words: Sequence[Word],
     alikes: Alikes,
     fillers: frozenset[str],
-    positions: Collection[str] = (),
+    telling: Callable[[Sequence[str], int], bool] = lambda _, __: False,
 ) -> Lattice:
     """The lattice of the words and of what may have been said in their stead.
 
-    Of `fillers` each may be left out; those that are `positions` only at the beginning: "right,
-    close the blinds", but not "close the right blinds".
+    Of `fillers` each may be left out, unless `telling` says of all words and a place that the one
+    there tells something.
     """
     texts = [word.text for word in words]
     edges: list[list[Edge]] = [[] for _ in range(len(words) + 1)]
@@ -74,7 +74,7 @@ def loosely(
         edges[i].append(Edge(i + 1, text))
         if i > 0 and text == texts[i - 1]:
             edges[i].append(Edge(i + 1, None, TWICE))
-        elif text in fillers and (i == 0 or text not in positions):
+        elif text in fillers and not telling(texts, i):
             edges[i].append(Edge(i + 1, None, FILLER))
         said = [(others, cost, i + 1) for others, cost in alikes.of(text)]
         if i + 1 < len(texts):

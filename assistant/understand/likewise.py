@@ -39,6 +39,12 @@ class Likewise:
         kind = f"{first.type}.{first.device_class}" if of_class else str(first.type)
         return refuse("core.not_in_place", kind=kind, place=name)
 
+    def namesake(self, name: str, areas: frozenset[str]) -> Plan | None:
+        """The same for what in `areas`, a place called `name`, has the name of what was named."""
+        inside = [device for device in self._candidates() if device.area in areas]
+        meant = self._namesakes(inside)
+        return self._done_to(meant, name) if meant else None
+
     def called(self, said: str) -> Plan | None:
         """The same for those of the kind that `said` tells from the others."""
         asked = self.asked
@@ -73,6 +79,17 @@ class Likewise:
             and can(device, action)
             and self.are_kin([device.id])
         ]
+
+    def _namesakes(self, devices: Sequence[Device]) -> list[Device]:
+        """Those of `devices` called as the one thing that was named: "the ceiling light"."""
+        before, said = self._before(), f" {squeeze(self.sentence)} "
+        called = {squeeze(device.name) for device in before}
+        telling = set().union(*(n.split() for n in called)) - kind_words(
+            before, self.asked.language
+        )
+        if len(before) != 1 or not telling or f" {next(iter(called))} " not in said:
+            return []
+        return [device for device in devices if squeeze(device.name) in called]
 
     def _done_to_one(self, meant: Sequence[Device]) -> Plan | None:
         """The same for `meant`; a question which, where they are several."""

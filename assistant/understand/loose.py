@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Sequence
 from dataclasses import replace
@@ -50,9 +51,8 @@ def read_loosely(
         asked.reject("loose", text, reason)
         return None
     language = asked.language
-    lattice = _as_cut_off(
-        loosely(words, alikes, language.hesitations, language.positions), language
-    )
+    telling = functools.partial(_tells_which, language)
+    lattice = _as_cut_off(loosely(words, alikes, language.hesitations, telling), language)
     lists = matcher.lists(asked)
     found = matcher.candidates(asked, lattice, text[start:], lists, limit)
     likely = _likely(matcher, asked, text, found, free=free)
@@ -78,6 +78,16 @@ def _why_not(words: Sequence[Word], alikes: Alikes, language: Language) -> str:
     if not 1 <= len(words) <= _LONGEST or unknown > _TOO_STRANGE * len(words):
         return f"{unknown} of {len(words)} words mean nothing here: too many, or too long"
     return "a word may be “not”, misheard" if _may_deny(words, alikes, language) else ""
+
+
+def _tells_which(language: Language, words: Sequence[str], place: int) -> bool:
+    """Whether the word at `place` may tell which of several things is meant: "close the right
+    blinds", but neither "right, close the blinds" nor "right in my eyes".
+    """
+    if words[place] not in language.positions or place == 0:
+        return False
+    followed = set(words[place + 1 : place + 2])
+    return not followed <= language.dangling or words[place - 1] in language.articles
 
 
 def _as_cut_off(lattice: Lattice, language: Language) -> Lattice:

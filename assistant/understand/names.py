@@ -66,12 +66,17 @@ def names_of(home: Home, language: Language) -> Names:
     devices: dict[str, dict[str, None]] = defaultdict(dict)
     area_names = {a.id: [squeeze(n) for n in (a.name, *a.aliases)] for a in home.areas}
     parts = _parts(home, language, kinds)
+    taken = kinds.those_of({d.type for d in home.exposed()})
+    taken |= {squeeze(name) for place in home.areas for name in (place.name, *place.aliases)}
+    taken |= {squeeze(name) for place in home.floors for name in (place.name, *place.aliases)}
     for device in home.exposed():
         areas_of = area_names.get(device.area or "", ())
         known = by_type[device.type]
         for called in (device.name, *device.aliases):
             plain = _without_articles(squeeze(called), language)
             forms = dict.fromkeys(parts[device.id], _PART)
+            if device.type is DeviceType.SWITCH and (bare := _plugged_in(plain, device, kinds)):
+                forms |= {} if bare in taken else {bare: _OTHER_FORM}
             forms |= dict.fromkeys(
                 _loose_forms(plain, areas_of, device, language, kinds), _OTHER_FORM
             )
@@ -131,13 +136,16 @@ class _Kinds:
 
     def __init__(self, language: Language) -> None:
         self._one: dict[str, list[str]] = {}
+        self._all: dict[str, set[str]] = defaultdict(set)
         self._ones: set[str] = set()
         self._manys: set[str] = set()
         for code, words in language.kinds.items():
             ones = [" ".join(spoken(word)) for word in words["one"].split("|")]
             self._one[code] = [word for word in ones if " " not in word]
             self._ones.update(ones)
-            self._manys.update(" ".join(spoken(word)) for word in words["many"].split("|"))
+            manys = [" ".join(spoken(word)) for word in words["many"].split("|")]
+            self._manys.update(manys)
+            self._all[code.partition(".")[0]].update(ones, manys)
         self._manys -= self._ones
         self.words = frozenset(w for kind in (*self._ones, *self._manys) for w in kind.split())
 
@@ -145,6 +153,10 @@ class _Kinds:
         """Single words for what `device` is; none where its name says that best."""
         code = f"{device.type}.{device.device_class}" if device.device_class else str(device.type)
         return self._one.get(code, [])
+
+    def those_of(self, types: Iterable[DeviceType]) -> set[str]:
+        """All that things of `types` are called."""
+        return {word for kind in types for word in self._all[kind]}
 
     def many(self, form: str) -> bool:
         """Whether `form` speaks of several things."""
@@ -172,6 +184,17 @@ def _parts(home: Home, language: Language, kinds: _Kinds) -> dict[str, set[str]]
     }
 
 
+def _plugged_in(name: str, device: Device, kinds: _Kinds) -> str:
+    """What `name`, a switch's, is without a word for what switches: "plug TV" is the TV."""
+    words, carriers = name.split(), kinds.synonyms(device)
+    while len(words) > 1 and words[0] in carriers:
+        words = words[1:]
+    while len(words) > 1 and words[-1] in carriers:
+        words = words[:-1]
+    bare = " ".join(words)
+    return bare if bare != name and bare not in carriers else ""
+
+
 def _likelier(known: Entry | None, other: Entry) -> Entry:
     if known is None or (other.cost, not other.exact) < (known.cost, not known.exact):
         return other
@@ -193,8 +216,8 @@ def _loose_forms(
     """
     forms = {name, name.replace("'", ""), name.replace("-", " "), name.replace("-", "")}
     for area in area_names:
-        if name.startswith(area + " ") and len(name.split()) - len(area.split()) >= 2:
-            forms.add(name[len(area) + 1 :])
+        if len(name.split()) - len(area.split()) >= 2:
+            forms |= {name.removeprefix(area + " "), name.removesuffix(" " + area)}
     forms |= _otherwise(name, kinds.synonyms(device), language)
     forms |= {other for form in forms for other in _placed(form, language)}
     forms |= {other for form in forms for other in language.numbers_of(form)}

@@ -181,14 +181,17 @@ def _forms(asked: Asked, said: Sequence[str], recent: Sequence[Device]) -> list[
         forms[" ".join(each[1:] if each[1:] and each[0] in words.only else each)] = None
     for form in tuple(forms):
         forms[parted(form, language)] = None
-    for form in tuple(forms):
-        forms[" ".join(words.together.sub(words.together_form, form).split())] = None
+    both = [" ".join(words.together.sub(words.together_form, form).split()) for form in forms]
+    both = [form for form in both if form not in forms]
+    forms.update(dict.fromkeys(both))
     for form in tuple(forms):
         if shorter := " ".join(words.anew.sub(" ", form).split()):
             forms[shorter] = None
     forms.update(dict.fromkeys(t for form in tuple(forms) for t in where_that_is(form, asked)))
     for form in tuple(forms):
         of_ones = form.split()
+        if form in both:
+            continue  # what stands for both is no word for any such thing
         if (ones := ones_in(of_ones, language)) and len(of_ones) > 2:
             for thing in things_meant(asked)[:2]:
                 spelt = [thing if i in ones else word for i, word in enumerate(of_ones)]

@@ -253,12 +253,20 @@ class TemplateUnderstanding:
         folded = fold(text)
         for word in words_of(folded)[1:-1]:
             for other in language.confused.get(word.text, ()):
-                if other in language.joints:
+                if other in language.joints and not self._is_place(asked, text[word.end :]):
                     said = f"{text[: word.start]}{other}{text[word.end :]}"
                     plan = self._several(asked, said)
                     if plan is not None and plan.kind is PlanKind.ACT:
                         return replace(plan, score=min(plan.score, SURE_IN_PART))
         return None
+
+    def _is_place(self, asked: Asked, text: str) -> bool:
+        """Whether `text` is a place here and nothing else: "in the hall" is no "and the hall"."""
+        words = squeeze(text).split()
+        while words and words[0] in asked.language.articles:
+            words = words[1:]
+        ids = self._matcher.names(asked.home, asked.language).ids
+        return " ".join(words) in {*ids["area"], *ids["floor"]}
 
     def _several(
         self,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from assistant.home.model import DeviceType
 from assistant.plan import Plan
 from assistant.skill import Request
@@ -28,4 +30,8 @@ def toggle(request: Request) -> Plan:
 
 def everything_off(request: Request) -> Plan:
     """ "Turn everything off downstairs": lights, switches, fans and players, but no heating."""
-    return act(request, "turn_off", _EVERYTHING, many=True)
+    plan = act(request, "turn_off", _EVERYTHING, many=True)
+    if plan.speech is None:
+        return plan
+    but = any(slot.startswith("except_") for slot in request.slots)
+    return replace(plan, speech=replace(plan.speech, values={**plan.speech.values, "but": but}))
