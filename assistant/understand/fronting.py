@@ -1,4 +1,6 @@
-"""What is said first and belongs at the end: "in the kitchen turn on the lights"."""
+"""What is said first, or next to the verb, and belongs at the end: "in the kitchen turn on the
+lights", "turn on in the kitchen the lights".
+"""
 
 from __future__ import annotations
 
@@ -29,3 +31,17 @@ def put_last(text: str, language: Language) -> Iterator[str]:
         first = body[: words[count - 1].end].strip(" ,")
         rest = body[words[count].start : words[-1].end]
         yield f"{rest} {first}"
+
+
+def put_after_object(text: str, language: Language) -> Iterator[str]:
+    """`text` with what follows its verb said last, the fewest words first.
+
+    Nothing unless that begins with a word that can't begin a command.
+    """
+    folded, start = without_politeness(fold(text), language)
+    words = words_of(folded)
+    if len(words) < 2:
+        return
+    body = text[start:]
+    for said in put_last(body[words[1].start : words[-1].end], language):
+        yield f"{body[words[0].start : words[0].end]} {said}"

@@ -233,12 +233,19 @@ def _otherwise(name: str, kinds: Sequence[str], language: Language) -> set[str]:
         for place in (0, -1):
             if words[place] in kinds:
                 rest = words[1:] if place == 0 else words[:-1]
-                return {" ".join([k, *rest] if place == 0 else [*rest, k]) for k in kinds}
+                others = [k for k in kinds if not _are_unlike(k, words[place], language)]
+                return {" ".join([k, *rest] if place == 0 else [*rest, k]) for k in others}
     if set(words) & set(kinds):
         return set()
     return {
         squeeze(form.format(name=name, kind=kind)) for form in language.kind_forms for kind in kinds
     }
+
+
+def _are_unlike(kind: str, other: str, language: Language) -> bool:
+    """Whether two words for the same type of device are for different sorts of it."""
+    of_kind, of_other = ([s for s in language.sorts if word in s] for word in (kind, other))
+    return bool(of_kind and of_other) and of_kind != of_other
 
 
 def _placed(name: str, language: Language) -> set[str]:

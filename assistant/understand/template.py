@@ -24,7 +24,7 @@ from assistant.understand.corrections import corrected
 from assistant.understand.custom.library import CustomSentences
 from assistant.understand.explain import Considered, Note, ignore
 from assistant.understand.followup import SURE_IN_PART, go_on
-from assistant.understand.fronting import put_last
+from assistant.understand.fronting import put_after_object, put_last
 from assistant.understand.language import Language, load_language
 from assistant.understand.mood import Mood, is_question, mood, opens_as_order, without_politeness
 from assistant.understand.names import Names
@@ -85,6 +85,8 @@ class TemplateUnderstanding:
         plan = self._matcher.exactly(asked, text)
         if plan is None and (full := language.written_out(text)) != text:
             plan = self._matcher.exactly(asked, full)
+        if plan is not None and plan.kind is PlanKind.ASK:
+            plan = self._told_apart(asked, text, plan)
         if context.plan is not None or context.recent:
             plan = self._gone_on(asked, text, plan)
         if plan is None or plan.score < SURE_IN_PART:
@@ -195,6 +197,18 @@ class TemplateUnderstanding:
                 asked.note(Considered("fronted", said, plan))
                 return plan
         return None
+
+    def _told_apart(self, asked: Asked, text: str, question: Plan) -> Plan:
+        """`question`, which one is meant; or the plan for the one of them that the same words mean
+        in another order: "turn on in the lounge the heater" is of the lounge heater.
+        """
+        choices = frozenset(question.devices)
+        for said in put_after_object(text, asked.language) if choices else ():
+            plan = self._matcher.exactly(asked, said)
+            if _commands(plan) and plan.kind is PlanKind.ACT and _touched(plan) <= choices:
+                asked.note(Considered("fronted", said, plan))
+                return plan
+        return question
 
     def _sparing(self, asked: Asked, text: str) -> Plan | None:
         """The plan of `text` without what it says is to stay as it is; None: it spares nothing.

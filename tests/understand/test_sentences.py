@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 import yaml
 
 from assistant.home.model import Home
-from assistant.plan import PlanKind, Utterance
+from assistant.plan import Plan, PlanKind, Utterance
 from assistant.understand.template import TemplateUnderstanding
 
 TABLES = sorted((Path(__file__).parent / "sentences").glob("*.yaml"))
@@ -40,3 +41,22 @@ def test_a_sentence_makes_its_plan(
     }
     if "with" in row:
         assert row["with"].items() <= dict(plan.actions[0].params).items()
+
+
+def test_a_place_next_to_the_verb_tells_the_one_that_is_called_so(
+    understanding: TemplateUnderstanding, homes: dict[str, Home]
+) -> None:
+    home, old = homes["it"], homes["it"].devices["climate.salotto"]
+    both = {
+        "climate.salotto": replace(old, name="Termostato"),
+        "climate.aria": replace(old, id="climate.aria", name="Condizionatore Salotto"),
+    }
+    home = replace(home, id="two", devices={**home.devices, **both})
+
+    def plan_of(text: str) -> Plan:
+        return understanding.understand(Utterance(text, "it"), home)
+
+    assert plan_of("accendi in salotto il climatizzatore").commanded == ("climate.aria",)
+    assert plan_of("accendi in salotto il termostato").commanded == ("climate.salotto",)
+    for asked in ("accendi in salotto il termosifone", "accendi il termosifone in salotto"):
+        assert plan_of(asked).kind is PlanKind.ASK, "an air conditioner is no radiator"

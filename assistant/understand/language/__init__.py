@@ -31,6 +31,8 @@ The files of a folder together hold, all of it in the plain spelling people use:
 `floor_forms`  other ways to say a floor's name, with {name} in them
 `kind_forms`   other ways to say the name of a device that lacks a word for what it is, with {name}
                and {kind} in them
+`sorts`        words for kinds of devices, of which those of one sort are not said of another: no
+               radiator is an air conditioner
 `positions`    words in names that tell where of several alike a thing is -> the word that
                `position_forms` have it by
 `position_forms`  other ways to say such a name, with {name}, which is the rest, and {position}
@@ -104,6 +106,7 @@ _KEYS = frozenset(
         "owned",
         "floor_forms",
         "kind_forms",
+        "sorts",
         "positions",
         "position_forms",
         "excepting",
@@ -190,6 +193,7 @@ class Language:
     owned: tuple[re.Pattern[str], ...]
     floor_forms: tuple[str, ...]
     kind_forms: tuple[str, ...]
+    sorts: tuple[frozenset[str], ...]
     positions: Mapping[str, str]
     position_forms: tuple[str, ...]
     excepting: re.Pattern[str]
@@ -321,6 +325,7 @@ def read_language(code: str, folder: Traversable) -> Language:
         owned=tuple(map(re.compile, data["owned"])),
         floor_forms=tuple(data["floor_forms"]),
         kind_forms=tuple(data["kind_forms"]),
+        sorts=tuple(frozenset(map(squeeze, words.split("|"))) for words in data["sorts"]),
         positions=data["positions"],
         position_forms=tuple(data["position_forms"]),
         excepting=re.compile(rf"\s+(?:{_either(data['excepting'])})(?=\s)"),
