@@ -38,7 +38,7 @@ def say() -> Say:
             return samples
         loudness = level(samples[np.abs(samples) > 200])
         seconds = len(samples) / SAMPLE_RATE
-        hiss = coloured_noise(seconds, loudness - snr, pink=noise == "pink", seed=3)
+        hiss = coloured_noise(seconds, loudness - snr, pink=noise == "pink", seed=4)
         mixed = samples.astype(np.int32) + hiss.samples[: len(samples)]
         heard: Samples = np.clip(mixed, -32768, 32767).astype(np.int16)
         return heard
