@@ -154,6 +154,8 @@ VILLA_ANSWERS: list[tuple[str, bool | None]] = [
     (act({"do": "list_add", "to": ["todo.shopping"], "item": "x" * 200}), None),
     (act({"do": "start_timer", "seconds": 600, "name": "pasta"}), True),
     (act({"do": "start_timer", "seconds": 0}), False),
+    (act({"do": "delay", "seconds": 60, "command": "lock up"}), True),
+    (act({"do": "delay", "seconds": 60, "command": "lock up", "approved": "yes"}), False),
     (act({"do": "cancel_timer", "timer": "2"}), True),
     (act({"do": "cancel_timer", "timer": "9"}), False),
     (act({"do": "set_color_temp", "to": ["sensor.outdoor"], "color_temp": 3000}), False),
