@@ -17,6 +17,7 @@ from assistant.home.action import Action, ParamValue
 from assistant.home.model import Home, Risk
 from assistant.home.vocabulary import ActionError, ActionSpec, Vocabulary, check_params
 from assistant.understand.handles import Handles
+from assistant.understand.offer import OF_POLICY
 from assistant.understand.schema import LONGEST_SAID, MOST_ACTIONS, MOST_DEVICES
 
 _LONGEST_ACTION: Final = 4096
@@ -210,6 +211,8 @@ class ActionStream:
             spec = self._vocabulary.spec(name)
             if spec.name in self._never:
                 raise ActionError("not_allowed", f"{name} is never done by voice")
+            if OF_POLICY & data.keys():
+                raise ActionError("not_allowed", "what was approved of is not for it to say")
             devices = self._targets(spec, data)
             params = {key: self._value(key, value) for key, value in data.items()}
             action = Action(name, devices, params)

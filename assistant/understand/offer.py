@@ -21,7 +21,7 @@ STARTED_HERE: Final = frozenset({"start_timer", "delay"})
 """Actions whose `area` is where they were asked for: the planner knows it, the model need not."""
 _OF_SENTENCES: Final = frozenset({"schedule", "remind", "cancel_schedule", "skip_schedule"})
 """Actions that the sentences alone ask for: a model is too easily wrong about times."""
-_OF_POLICY: Final = frozenset({"does", "approved"})
+OF_POLICY: Final = frozenset({"does", "approved"})
 """Parameters by which the policy asks beforehand about what is done later."""
 
 _MOST_VALUES: Final = 401
@@ -157,7 +157,7 @@ def _slots(
     if "timer" in names and not home.timers:
         return None
     for param in spec.params:
-        if param.name in _OF_POLICY or (param.name == "area" and spec.name in STARTED_HERE):
+        if param.name in OF_POLICY or (param.name == "area" and spec.name in STARTED_HERE):
             continue
         if param.name == "name" and "timer" in names:
             continue  # a timer is told by its number
