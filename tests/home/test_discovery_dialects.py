@@ -13,7 +13,7 @@ Z2M_AVAILABILITY = [
     {"topic": "zigbee2mqtt/bridge/state", "value_template": "{{ value_json.state }}"},
     {"topic": "zigbee2mqtt/Lamp/availability", "value_template": "{{ value_json.state }}"},
 ]
-Z2M = {
+Z2M: dict[str, Any] = {
     "availability": Z2M_AVAILABILITY,
     "availability_mode": "all",
     "device": {

@@ -15,7 +15,7 @@ import pytest
 
 from assistant.config import PolicySettings
 from assistant.errors import SkillError
-from assistant.home.action import Action
+from assistant.home.action import Action, ParamValue
 from assistant.home.almanac import Whereabouts
 from assistant.home.executor import Executor
 from assistant.home.file import load_home
@@ -335,7 +335,7 @@ async def test_what_opens_after_a_while_is_asked_about_at_once(clock: Clock) -> 
 async def test_what_opens_after_a_while_and_was_not_agreed_to_stays_shut(clock: Clock) -> None:
     """A language model put it off, which can't tell beforehand what the words will mean."""
     house = House(clock)
-    delay = {"seconds": 60, "command": "unlock the front door"}
+    delay: dict[str, ParamValue] = {"seconds": 60, "command": "unlock the front door"}
     await house.timers.perform(Action("delay", (), delay))
     (said,) = await house.at("2026-11-24 15:21")
     assert "asked for again" in said
