@@ -28,6 +28,7 @@ from assistant.home.vocabulary import VOCABULARY, ActionError
 from assistant.plan import Plan, Speech
 from assistant.skill import Skills
 from assistant.understand.language import load_language
+from assistant.understand.target import labels_of
 
 _log = logging.getLogger(__name__)
 
@@ -108,7 +109,7 @@ class Replies:
         if not place and len(areas) == 1 and (area := home.area(next(iter(areas)))):
             place = area.name
         values: dict[str, Any] = {
-            "names": [d.name for d in devices],
+            "names": list(labels_of(devices, home)),
             "count": len(devices),
             "kind": types.pop() if len(types) == 1 else "",
             "place": place,
