@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
@@ -36,6 +37,8 @@ SKILLS = load_skills(skill_folders(None), {})
 UNDERSTANDING = TemplateUnderstanding(SKILLS)
 REPLIES = Replies(SKILLS, lambda wordings: wordings[0])
 HOMES = Path(__file__).parents[1] / "homes"
+A_TIME = re.compile(r"\d+\.\d+(?:e-\d+)?")
+"""Seconds as they were measured: their figures may happen to be those of the PIN."""
 
 
 class Model:
@@ -134,7 +137,7 @@ class Talk:
         kept = [str(self.events), str(self.conversation)]
         kept += [path.read_text() for path in self.folder.iterdir()]
         kept += self.model.seen if self.model is not None else []
-        return "\n".join(kept)
+        return A_TIME.sub("(a time)", "\n".join(kept))
 
 
 ENGLISH = ["2718", "2 7 1 8.", "two seven one eight", "twenty seven eighteen", "it's 27 18 please"]
