@@ -8,6 +8,7 @@ daemon's own, over a real broker, in real time.
 from __future__ import annotations
 
 import asyncio
+import gc
 import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -163,6 +164,8 @@ class Rehearsal:
             )
         )
         await self.mind.prepare(self._settings.language)
+        # It took all there is, models included, for what stays until the program ends.
+        self._stack.callback(gc.unfreeze)
         # Nobody is to wait for it in the midst of a turn.
         await self.mind.thinker.planner()
         self._stack.callback(
