@@ -197,7 +197,8 @@ async def settled(registry: Registry, quiet: float, longest: float = 10.0) -> No
             while True:
                 changed.clear()
                 try:
-                    await asyncio.wait_for(changed.wait(), quiet)
+                    async with asyncio.timeout(quiet):
+                        await changed.wait()
                 except TimeoutError:
                     return
     except TimeoutError:

@@ -197,7 +197,8 @@ class Rehearsal:
         speech = await asyncio.to_thread(self.spoken, turn.text)
         await self.room.say(speech)
         try:
-            record = await asyncio.wait_for(self._records.get(), TURN_LIMIT)
+            async with asyncio.timeout(TURN_LIMIT):
+                record = await self._records.get()
         except TimeoutError:
             return Performance(turn, None, ("the wake word was not heard",), None, None)
         problems = await self.home.wait_until(turn.expected, STATE_LIMIT)

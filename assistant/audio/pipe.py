@@ -60,7 +60,8 @@ class PipeSource:
         try:
             while True:
                 try:
-                    data = await asyncio.wait_for(reader.read(_CHUNK_BYTES), patience)
+                    async with asyncio.timeout(patience):
+                        data = await reader.read(_CHUNK_BYTES)
                 except TimeoutError:
                     if patience == PAUSE:
                         odd = b""

@@ -115,7 +115,8 @@ class KeptStream:
         finally:
             # The thread may be stuck in a driver; nobody waits for that at the end.
             with suppress(TimeoutError):
-                await asyncio.wait_for(_HOST.call(lambda: _HOST.close(self)), 1.0)
+                async with asyncio.timeout(1.0):
+                    await _HOST.call(lambda: _HOST.close(self))
 
     def make(self, sounddevice: Any, loop: asyncio.AbstractEventLoop) -> Any:
         """Open and start the stream, on PortAudio's thread, which tells `loop` its news."""
@@ -171,7 +172,8 @@ class KeptStream:
 
     async def _news_within(self, seconds: float) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._news.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
         self._news.clear()
 
     def _tell_down(self, reason: str) -> None:

@@ -148,7 +148,8 @@ class Speaker:
 
     async def _device_is_up(self) -> bool:
         try:
-            await asyncio.wait_for(self._running.wait(), DEVICE_WAIT)
+            async with asyncio.timeout(DEVICE_WAIT):
+                await self._running.wait()
         except TimeoutError:
             return False
         return True

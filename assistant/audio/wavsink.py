@@ -48,7 +48,8 @@ class WavSink:
                 if self._realtime:
                     start = asyncio.get_running_loop().time()
                     try:
-                        await asyncio.wait_for(stopped.wait(), pcm.duration)
+                        async with asyncio.timeout(pcm.duration):
+                            await stopped.wait()
                     except TimeoutError:
                         pass
                     else:

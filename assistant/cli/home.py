@@ -43,7 +43,8 @@ async def visited_home(settings: Settings) -> AsyncIterator[HomeLink]:
     guest = settings.model_copy(update={"mqtt": mqtt})
     async with open_home(guest, directories()) as link:
         try:
-            await asyncio.wait_for(link.connection.ready(), PATIENCE)
+            async with asyncio.timeout(PATIENCE):
+                await link.connection.ready()
         except TimeoutError:
             raise MqttError(
                 f"the broker {link.mqtt.host} port {link.mqtt.port or 'by default'} does not "

@@ -10,7 +10,7 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Self
 
@@ -37,6 +37,8 @@ WAITING_ORDERS = 16
 """Orders an appliance keeps while it is busy; later ones are dropped, as by a real one."""
 KEPT_COMMANDS = 10_000
 RETRY_SECONDS = (0.1, 5.0)
+BROKER_SECONDS = 5.0
+"""Seconds the broker has to take a connection, and our goodbye."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,16 +211,18 @@ class VirtualHome:
     async def _leave(self) -> None:
         try:
             if self._client is not None:
-                for topic, payload in self._parting_words().items():
-                    await self._client.publish(topic, payload, qos=1, retain=True)
-        except aiomqtt.MqttError as error:
-            LOG.warning("the virtual home could not say goodbye: %s", error)
+                async with asyncio.timeout(BROKER_SECONDS):
+                    for topic, payload in self._parting_words().items():
+                        await _retain(self._client, topic, payload)
+        except (aiomqtt.MqttError, TimeoutError) as error:
+            LOG.warning("the virtual home could not say goodbye: %s", error or "no answer")
         finally:
             self._leaving = True
             if self._life is not None:
                 self._life.cancel()
-                with suppress(asyncio.CancelledError):
-                    await self._life
+                await asyncio.wait((self._life,))
+                if not self._life.cancelled():
+                    self._life.result()
 
     def _parting_words(self) -> dict[str, str]:
         if not self._leave_no_trace:
@@ -235,8 +239,7 @@ class VirtualHome:
     async def _stay_connected(self) -> None:
         shortest, longest = RETRY_SECONDS
         delay = shortest
-        # Python 3.11's wait_for, which aiomqtt uses, now and then swallows a cancellation: hence
-        # the flag, and no timeout (which is what it is used for) where messages are published.
+        # Python 3.11's wait_for, with which aiomqtt connects, now and then swallows a cancellation.
         while not self._leaving:
             try:
                 async with self._new_client() as client:
@@ -266,7 +269,7 @@ class VirtualHome:
             tls_context=ssl.create_default_context() if self._tls else None,
             identifier=self._client_id,
             will=aiomqtt.Will(self._topics.bridge, OFFLINE, qos=1, retain=True),
-            timeout=5,
+            timeout=BROKER_SECONDS,
             # Or each report waits 40 ms for the broker to acknowledge our acknowledgement.
             socket_options=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),),
         )
@@ -289,7 +292,7 @@ class VirtualHome:
 
     async def _announce(self, client: aiomqtt.Client) -> None:
         for topic, payload in announcements(list(self._appliances.values()), self._topics).items():
-            await client.publish(topic, payload, qos=1, retain=True)
+            await _retain(client, topic, payload)
 
     def _reports(self) -> dict[str, str]:
         reports = {}
@@ -373,4 +376,6 @@ class VirtualHome:
 
 
 async def _retain(client: aiomqtt.Client, topic: str, payload: str) -> None:
+    # Without a timeout of aiomqtt's: Python 3.11's wait_for, which it uses for one, swallows a
+    # cancellation that comes together with the broker's confirmation, and the home never ends.
     await client.publish(topic, payload, qos=1, retain=True, timeout=math.inf)

@@ -44,7 +44,8 @@ async def test_stop_cuts_what_is_played_and_drops_what_is_queued(tmp_path: Path)
     await asyncio.sleep(0.2)
     assert sink.playing
     sink.stop()
-    await asyncio.wait_for(asyncio.gather(*plays), 20)
+    async with asyncio.timeout(20):
+        await asyncio.gather(*plays)
     assert not sink.playing
     assert [file.name for file in found_in(tmp_path)] == ["reply-001.wav"]
     assert read_wav(tmp_path / "reply-001.wav").duration < 10

@@ -151,7 +151,8 @@ async def test_stop_falls_silent_and_frees_who_waits(pulse: PulseServer) -> None
             await asyncio.sleep(1.0)
             assert speaker.playing
             speaker.stop()
-            await asyncio.wait_for(asyncio.gather(*playing), 3.0)
+            async with asyncio.timeout(3.0):
+                await asyncio.gather(*playing)
             await speaker.play(sound(1.0, seed=3))
     heard = recorded(file)
     loud = np.count_nonzero(np.abs(heard) > 50) / SAMPLE_RATE
@@ -173,7 +174,8 @@ async def test_both_wait_for_the_sound_card_and_survive_its_loss(
         lost = asyncio.create_task(speaker.play(sound(5.0)))
         await asyncio.sleep(0.3)
         pulse.kill()
-        await asyncio.wait_for(lost, 10.0)
+        async with asyncio.timeout(10.0):
+            await lost
         await asyncio.sleep(1.0)
         pulse.start()
         await ear.more()

@@ -190,6 +190,18 @@ async def test_leaving(broker: Mosquitto) -> None:
         assert ear.retained == {"test/ready": "yes"}
 
 
+async def test_leaving_while_it_announces(broker: Mosquitto) -> None:
+    """An end that comes together with a confirmation of the broker is an end all the same."""
+    async with listening(broker) as ear:
+        for turn in range(20):
+            home = VirtualHome("127.0.0.1", broker.port, latency=(0, 0))
+            await home.__aenter__()
+            await ear.say("homeassistant/status", "online")
+            await asyncio.sleep(0.001 * turn)
+            async with asyncio.timeout(20):
+                await home.__aexit__()
+
+
 @pytest.mark.parametrize(("how", "left"), [(signal.SIGKILL, "offline"), (signal.SIGINT, "")])
 async def test_as_a_command(broker: Mosquitto, how: signal.Signals, left: str) -> None:
     """Killed, its last will speaks; interrupted, it clears what it left on the broker."""

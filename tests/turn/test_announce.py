@@ -64,7 +64,8 @@ async def test_a_store_that_fails_is_waited_for(
         await asyncio.sleep(0.1)
         assert not task.done()
         database.execute("alter table lost rename to timer")
-        await asyncio.wait_for(rung.wait(), 20)
+        async with asyncio.timeout(20):
+            await rung.wait()
         task.cancel()
     assert len(caplog.records) == 1
     assert "the store fails" in caplog.text

@@ -161,7 +161,8 @@ class SlowSink(NullSink):
         self.played += 1
         self._stopped.clear()
         try:
-            await asyncio.wait_for(self._stopped.wait(), 20.0)
+            async with asyncio.timeout(20.0):
+                await self._stopped.wait()
         except TimeoutError:
             return
 

@@ -90,7 +90,8 @@ async def test_what_was_set_before_a_power_cut_rings_after_it_once(
             both.set()
 
     task = asyncio.create_task(Timers(second, registry, clock=clock).run(announce))
-    await asyncio.wait_for(both.wait(), 20)
+    async with asyncio.timeout(20):
+        await both.wait()
     task.cancel()
     assert [(d.timer.name, d.timer.command, d.late) for d in rung] == [
         (None, "turn off the lamp", 970),
@@ -119,7 +120,8 @@ async def test_a_new_timer_wakes_the_one_who_waits_and_an_error_does_not_stop_it
     await asyncio.sleep(0)
     await timers.perform(Action("start_timer", (), {"seconds": 0.05, "name": "one"}))
     await timers.perform(Action("start_timer", (), {"seconds": 0.1, "name": "two"}))
-    await asyncio.wait_for(done.wait(), 20)
+    async with asyncio.timeout(20):
+        await done.wait()
     task.cancel()
     assert rung == ["one", "two"]
 
