@@ -12,7 +12,6 @@ import re
 from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
-from assistant.errors import LlmError
 from assistant.llm.model import Finish, Message, Query, Role
 from assistant.llm.timed import Timed
 from assistant.plan import Exchange, Utterance
@@ -31,27 +30,20 @@ _LANGUAGES: Final = {"it": " in Italian"}
 async def chat(
     utterance: Utterance, history: Sequence[Exchange], model: Timed
 ) -> AsyncGenerator[PlanEvent, None]:
-    """Answer `utterance`, sentence by sentence. Raises nothing that a model can cause."""
+    """Answer `utterance`, sentence by sentence. Raises LlmError where the model can't, and
+    TimeoutError where it is late."""
     query = Query(_messages(utterance, history), limit=_LIMIT)
-    sentences, came, finish = _Sentences(), False, None
-    try:
-        async with contextlib.aclosing(model.pieces(query, lambda: came)) as pieces:
-            async for piece in pieces:
-                finish = piece.finish
-                said = sentences.feed(piece.text)
-                if finish is not None:
-                    said += sentences.end(cut=finish is Finish.LENGTH)
-                if said:
-                    came = True
-                    yield Saying(said)
-                if sentences.finished:
-                    break
-    except TimeoutError:
-        yield excuse("core.model_late", "the model took too long", utterance)
-        return
-    except LlmError as error:
-        yield excuse("core.model_failed", str(error), utterance)
-        return
+    sentences, came = _Sentences(), False
+    async with contextlib.aclosing(model.pieces(query, lambda: came)) as pieces:
+        async for piece in pieces:
+            said = sentences.feed(piece.text)
+            if piece.finish is not None:
+                said += sentences.end(cut=piece.finish is Finish.LENGTH)
+            if said:
+                came = True
+                yield Saying(said)
+            if sentences.finished:
+                break
     if not came:
         yield excuse("core.not_understood", "the model said nothing", utterance)
 

@@ -131,17 +131,13 @@ class Planner:
             yield excuse("core.not_understood", "nothing was said", utterance)
             return
         try:
-            async with contextlib.aclosing(
-                self._planned(utterance, home, history, weak=self._model.weak)
-            ) as events:
+            async with contextlib.aclosing(self._answered(utterance, home, history)) as events:
                 async for event in events:
                     yield event
-        except _WeakerError:
-            async with contextlib.aclosing(
-                self._planned(utterance, home, history, weak=True)
-            ) as events:
-                async for event in events:
-                    yield event
+        except TimeoutError:
+            yield excuse("core.model_late", "the model took too long", utterance)
+        except LlmError as error:
+            yield excuse("core.model_failed", str(error), utterance)
 
     @property
     def model(self) -> str:
@@ -181,12 +177,29 @@ class Planner:
         if not said:
             raise LlmError("the language model found no words for the reply")
 
+    async def _answered(
+        self, utterance: Utterance, home: Home, history: Sequence[Exchange]
+    ) -> AsyncGenerator[PlanEvent, None]:
+        """As `plan`, by whichever model answers; raises as `_planned`, but for _WeakerError."""
+        try:
+            async with contextlib.aclosing(
+                self._planned(utterance, home, history, weak=self._model.weak)
+            ) as events:
+                async for event in events:
+                    yield event
+        except _WeakerError:
+            async with contextlib.aclosing(
+                self._planned(utterance, home, history, weak=True)
+            ) as events:
+                async for event in events:
+                    yield event
+
     async def _planned(
         self, utterance: Utterance, home: Home, history: Sequence[Exchange], *, weak: bool
     ) -> AsyncGenerator[PlanEvent, None]:
-        """As `plan`. Raises _WeakerError before any event where a weak model answers unexpectedly.
-
-        One does where it stands in for a server that can't be reached.
+        """As `plan`. Raises LlmError where the model can't, TimeoutError where it is late, and
+        _WeakerError, before any event, where a weak model answers unexpectedly: one stands in for a
+        server that can't be reached.
         """
         asked = self._asked(utterance, home, history)
         self._moments.pop(utterance.source, None)
@@ -202,24 +215,17 @@ class Planner:
                 return
         draft = self._draft(asked, weak=weak)
         answerer_known = weak
-        try:
-            async with contextlib.aclosing(
-                self._timed.pieces(asked.query(self._settings), lambda: draft.came)
-            ) as pieces:
-                async for piece in pieces:
-                    if not answerer_known and self._model.weak:
-                        raise _WeakerError
-                    answerer_known = True
-                    for event in draft.feed(piece):
-                        yield event
-                    if draft.finished:
-                        break
-        except TimeoutError:
-            yield excuse("core.model_late", "the model took too long", utterance)
-            return
-        except LlmError as error:
-            yield excuse("core.model_failed", str(error), utterance)
-            return
+        async with contextlib.aclosing(
+            self._timed.pieces(asked.query(self._settings), lambda: draft.came)
+        ) as pieces:
+            async for piece in pieces:
+                if not answerer_known and self._model.weak:
+                    raise _WeakerError
+                answerer_known = True
+                for event in draft.feed(piece):
+                    yield event
+                if draft.finished:
+                    break
         for event in draft.end():
             yield event
 
