@@ -16,6 +16,7 @@ from rich.table import Table
 
 from assistant.cli.display import TurnDisplay
 from assistant.cli.options import VerboseOption, log_to_terminal
+from assistant.cli.typed import typed
 from assistant.config import Settings
 from assistant.paths import directories
 
@@ -54,30 +55,40 @@ def command(
     """
     log_to_terminal(verbose)
     interactive = prompt if prompt is not None else sys.stdin.isatty() and sys.stdout.isatty()
-    sys.exit(asyncio.run(_demo(Console(), output.absolute(), snr, interactive)))
+    console = Console()
+    _fetch(console)
+    sys.exit(asyncio.run(_demo(console, output.absolute(), snr, interactive)))
 
 
-async def _demo(console: Console, output: Path, snr: float, prompt: bool) -> int:
-    from assistant.audio.noise import coloured_noise
-    from assistant.audio.wavsink import WavSink
+def _settings() -> Settings:
+    # The defaults alone: the demo shows the same whatever is configured here.
+    settings = Settings.model_construct(language=LANGUAGE)
+    return settings.model_copy(update={"llm": settings.llm.model_copy(update={"model": MODEL})})
+
+
+def _fetch(console: Console) -> None:
+    """Have the models there. Minutes' work, which Ctrl-C breaks off: no event loop runs yet, whose
+    end would wait for the thread that does it.
+    """
     from assistant.cli.models_build import build_model
     from assistant.llm.library import built
     from assistant.models.bars import bars
     from assistant.models.catalogue import speech_defaults
     from assistant.models.fetch import ensure
+
+    with bars(console) as progress:
+        for name in speech_defaults(LANGUAGE):
+            ensure(name, progress=progress)
+    if not built(MODEL):
+        build_model(console, MODEL, yes=True)
+
+
+async def _demo(console: Console, output: Path, snr: float, prompt: bool) -> int:
+    from assistant.audio.noise import coloured_noise
+    from assistant.audio.wavsink import WavSink
     from assistant.mqtt.message import Message
     from assistant.rehearsal import SPEECH_LEVEL, Rehearsal
     from assistant.simulate.script import DEMO
-
-    # The defaults alone: the demo shows the same whatever is configured here.
-    settings = Settings.model_construct(language=LANGUAGE)
-    llm = settings.llm.model_copy(update={"model": MODEL})
-    settings = settings.model_copy(update={"llm": llm})
-    with bars(console) as progress:
-        for name in speech_defaults(LANGUAGE):
-            await asyncio.to_thread(ensure, name, progress=progress)
-    if not built(MODEL):
-        await asyncio.to_thread(build_model, console, MODEL, yes=True)
 
     display = TurnDisplay(console)
 
@@ -90,7 +101,7 @@ async def _demo(console: Console, output: Path, snr: float, prompt: bool) -> int
     console.print("[bold]Starting:[/] broker, virtual home, speech models …")
     started = time.monotonic()
     async with Rehearsal(
-        settings,
+        _settings(),
         directories(),
         sink,
         noise=noise,
@@ -177,8 +188,8 @@ async def _prompt(console: Console, stage: Rehearsal, display: TurnDisplay) -> N
     number = 0
     while True:
         try:
-            text = (await asyncio.to_thread(console.input, "[bold]> [/]")).strip()
-        except (EOFError, KeyboardInterrupt):
+            text = (await typed(console, "[bold]> [/]")).strip()
+        except EOFError:
             return
         if not text:
             return
