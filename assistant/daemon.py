@@ -13,7 +13,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -38,6 +37,7 @@ from assistant.llm.model import LanguageModel
 from assistant.llm.select import answering
 from assistant.notify import notify, notify_reloading, watchdog_seconds
 from assistant.paths import Directories
+from assistant.tasks import end
 from assistant.turn.listener import Listener
 from assistant.turn.trace import Observer, Tracer
 from assistant.understand.custom.watch import watch
@@ -143,8 +143,15 @@ async def serve(load: Callable[[], Settings], folders: Directories) -> None:
     """
     stop, reload = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def ended() -> None:
+        # Here, not where it is next looked at: a reload may be waiting for the old life to end.
+        if not stop.is_set():
+            _insist_on_the_end(0)
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, ended)
     loop.add_signal_handler(signal.SIGHUP, reload.set)
     settings = load()
     models, language = _Models(), _Language(folders)
@@ -162,10 +169,9 @@ async def serve(load: Callable[[], Settings], folders: Directories) -> None:
             wait.cancel()
         if fresh is None:
             notify(STOPPING="1", STATUS="stopping")
-            _insist_on_the_end(0 if stop.is_set() else 1)
-        life.cancel()
-        with suppress(asyncio.CancelledError):
-            await life
+            if not stop.is_set():
+                _insist_on_the_end(1)
+        await end(life)
         if fresh is None:
             await language.close()
             log.info("stopped")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from time import monotonic
 from typing import Any
 
@@ -15,6 +14,7 @@ from assistant.audio.chunker import Chunker
 from assistant.audio.pcm import CHUNK_SAMPLES, SAMPLE_RATE, AudioChunk, Samples
 from assistant.audio.portaudio import KeptStream
 from assistant.audio.resample import StreamResampler
+from assistant.tasks import end
 
 _log = logging.getLogger(__name__)
 
@@ -115,9 +115,7 @@ class Microphone:
                 for chunk in chunker.push(resampler.process(samples), time):
                     yield chunk
         finally:
-            keeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await keeper
+            await end(keeper)
 
 
 async def _next(blocks: asyncio.Queue[_Block | None], keeper: asyncio.Task[Any]) -> _Block | None:

@@ -60,7 +60,7 @@ class RoomSource:
 
         Returns the monotonic second at which its last sample was heard, once the chunk that
         holds it has been taken. Cancelled when the stream ends before that; raises AudioError
-        when it has been closed.
+        when it has ended or been closed.
         """
         if self._closed:
             raise AudioError(f"{self._name}: nothing can be said any more, the source is closed")
@@ -85,6 +85,7 @@ class RoomSource:
                 yield AudioChunk(self._mix(offset, time), time)
                 count += 1
         finally:
+            self._closed = True  # also where nobody takes the chunks any more
             for saying in self._sayings:
                 saying.said.cancel()
             self._sayings.clear()

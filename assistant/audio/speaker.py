@@ -23,6 +23,7 @@ from assistant.audio.farend import FarEnd
 from assistant.audio.pcm import Pcm, Samples
 from assistant.audio.portaudio import KeptStream
 from assistant.audio.resample import resample
+from assistant.tasks import end
 
 _log = logging.getLogger(__name__)
 
@@ -108,9 +109,7 @@ class Speaker:
     ) -> None:
         self.stop()
         if self._keeper is not None:
-            self._keeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._keeper
+            await end(self._keeper)
 
     @property
     def playing(self) -> bool:

@@ -30,6 +30,7 @@ from assistant.simulate.discovery import (
     removals,
 )
 from assistant.simulate.expectation import Expected, Wanted, shortfalls
+from assistant.tasks import end
 
 LOG = logging.getLogger(__name__)
 CLIENT_ID = "mimo-voice-virtual-home"
@@ -219,10 +220,7 @@ class VirtualHome:
         finally:
             self._leaving = True
             if self._life is not None:
-                self._life.cancel()
-                await asyncio.wait((self._life,))
-                if not self._life.cancelled():
-                    self._life.result()
+                await end(self._life)
 
     def _parting_words(self) -> dict[str, str]:
         if not self._leave_no_trace:

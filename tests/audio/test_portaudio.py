@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any, cast
 
 import pytest
 
 from assistant.audio import portaudio
 from assistant.audio.portaudio import KeptStream, _Host
+from assistant.audio.speaker import Speaker
 from assistant.errors import AudioError
 
 
@@ -60,3 +62,35 @@ async def test_a_library_that_fails_to_begin_is_tried_again(
             host.open(cast(KeptStream, kept), loop)
     host.open(cast(KeptStream, kept), loop)
     assert kept.stream == "a stream"
+
+
+async def test_who_is_cancelled_while_the_device_is_closed_goes_no_further(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    free, stuck = threading.Event(), asyncio.Event()
+    loop, host = asyncio.get_running_loop(), _Host()
+    monkeypatch.setattr(portaudio, "_HOST", host)
+
+    def hold() -> None:
+        loop.call_soon_threadsafe(stuck.set)
+        free.wait(20)
+
+    holding = asyncio.create_task(host.call(hold))
+    await stuck.wait()
+    went_on = False
+
+    async def use() -> None:
+        nonlocal went_on
+        async with Speaker():
+            await asyncio.sleep(0)  # it is being opened now, which waits for the driver
+        went_on = True
+
+    using = asyncio.create_task(use())
+    await asyncio.sleep(0.02)
+    assert not using.done()
+    using.cancel()
+    await asyncio.wait([using])
+    free.set()
+    await holding
+    assert using.cancelled()
+    assert not went_on

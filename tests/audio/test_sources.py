@@ -109,6 +109,15 @@ async def test_what_was_not_said_when_the_room_closes_is_cancelled() -> None:
         await room.say(coloured_noise(0.1, -20))
 
 
+async def test_nothing_can_be_said_where_nobody_listens_any_more() -> None:
+    room = RoomSource(realtime=False)
+    async with aclosing(stream(room)) as chunks:
+        await take(chunks, 1)
+    with pytest.raises(AudioError, match="closed"):
+        async with asyncio.timeout(1.0):
+            await room.say(coloured_noise(0.1, -20))
+
+
 @pytest.fixture
 def fifo(tmp_path: Path) -> Path:
     path = tmp_path / "audio"
