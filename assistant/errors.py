@@ -35,6 +35,10 @@ class SkillError(AssistantError):
     """A skill can't be loaded or failed at its work; the others go on."""
 
 
+class StoreError(AssistantError):
+    """What must be kept can't be written or read: the disk is full, broken, or not ours."""
+
+
 class LlmError(AssistantError):
     """The language model can't answer: prompt too long, too little memory, server unreachable."""
 

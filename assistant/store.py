@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from assistant.errors import AssistantError
+from assistant.errors import StoreError
 
 _STEPS: Final = (
     """
@@ -112,11 +112,11 @@ class StoredPin:
 class Store:
     """The file, open. Every change is on disk when its method returns. Use from one thread.
 
-    Methods raise AssistantError when the disk fails them.
+    Methods raise StoreError when the disk fails them.
     """
 
     def __init__(self, path: Path | None) -> None:
-        """Open or create `path`; None keeps everything in memory. Raises AssistantError."""
+        """Open or create `path`; None keeps everything in memory. Raises StoreError."""
         self._path = path
         try:
             if path is not None:
@@ -125,11 +125,13 @@ class Store:
                 # the same rights.
                 path.touch(mode=0o600)
             self._database = sqlite3.connect(str(path or ":memory:"), isolation_level=None)
-            self._database.execute("pragma journal_mode = wal")
+            # Not the write-ahead log: to open that takes room, and a hub whose disk is full must
+            # still start, with what is kept.
+            self._database.execute("pragma journal_mode = delete")
             self._database.execute("pragma synchronous = full")
             version = self._database.execute("pragma user_version").fetchone()[0]
             if version > _VERSION:
-                raise AssistantError(
+                raise StoreError(
                     f"{path}: was written by a newer version of the assistant; "
                     "update, or move it away"
                 )
@@ -139,7 +141,7 @@ class Store:
                     f"begin; {steps} pragma user_version = {_VERSION}; commit;"
                 )
         except (sqlite3.Error, OSError) as error:
-            raise AssistantError(
+            raise StoreError(
                 f"{path}: can't be used as the store ({error}); check the room on its disk and "
                 "its rights; move only a damaged one away: timers, lists and the PIN are in it"
             ) from error
@@ -153,7 +155,7 @@ class Store:
         try:
             yield self._database
         except sqlite3.Error as error:
-            raise AssistantError(
+            raise StoreError(
                 f"{self._path}: the store fails ({error}); check the disk, and who else writes it"
             ) from error
 

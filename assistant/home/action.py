@@ -40,7 +40,8 @@ class Outcome:
 
     `action` is as it was carried out: relative amounts are resolved to absolute ones.
     `reason` is a short key when it was not confirmed: "unavailable", "no_report", "not_sent",
-    "unsupported", "out_of_range", "not_allowed", "unknown_device", "error".
+    "unsupported", "out_of_range", "not_allowed", "unknown_device", "error", or "not_kept" where the
+    disk fails.
     """
 
     action: Action

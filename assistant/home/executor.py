@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from assistant.errors import AssistantError, HomeError, MqttError
+from assistant.errors import AssistantError, HomeError, MqttError, StoreError
 from assistant.home.action import Action, Outcome, Result
 from assistant.home.model import Device, Risk, State
 from assistant.home.obeyed import has_obeyed, is_on_its_way
@@ -103,6 +103,9 @@ class Executor:
             return ended(Result.FAILED, "not_sent", str(error))
         except HomeError as error:
             return ended(Result.REFUSED, getattr(error, "reason", "unsupported"), str(error))
+        except StoreError as error:
+            log.error("%s", error)
+            return ended(Result.FAILED, "not_kept")
         except Exception as error:
             log.exception("carrying %s to %s failed", action.name, device_id)
             return ended(Result.FAILED, "error", str(error))
@@ -160,6 +163,9 @@ class Executor:
             return ended(Result.REFUSED, error.reason, str(error))
         except TimeoutError:
             return ended(Result.FAILED, "no_report", "it took too long")
+        except StoreError as error:
+            log.error("%s", error)
+            return ended(Result.FAILED, "not_kept")
         except AssistantError as error:
             return ended(Result.FAILED, "error", str(error))
         except Exception as error:

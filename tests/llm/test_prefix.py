@@ -2,10 +2,8 @@ from __future__ import annotations
 
 import logging
 import os
-import resource
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from assistant.llm.prefix import PrefixStore, key
+from tests.support.disk import small_files
 
 KEY = key("model", "template", [1, 2, 3])
 META = {"tokens": [1, 2, 3], "name": "é"}
@@ -228,20 +227,6 @@ def test_the_disk_is_not_filled(
     assert not store.save(KEY, some())
     assert "left to others" in caplog.text
     assert store.load(KEY) is None
-
-
-@contextmanager
-def small_files() -> Iterator[None]:
-    """No file may grow beyond 8 kB: writing fails in the middle, as on a full disk.
-
-    Not a fixture: the limit holds for the file that pytest's own output may be sent to as well.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_writing_that_fails_leaves_nothing_behind(

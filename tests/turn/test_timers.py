@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from assistant.home.lists import SHOPPING, Lists
 from assistant.home.model import Area, Home
 from assistant.home.registry import Registry
 from assistant.store import Store
-from assistant.turn.timers import Due, Timers
+from assistant.turn.timers import ACTIONS, Due, Timers
+from tests.support.disk import small_files
 
 
 class Clock:
@@ -157,6 +159,27 @@ def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:
 def test_the_store_is_for_the_owners_eyes(tmp_path: Path) -> None:
     store = Store(tmp_path / "store.sqlite")
     store.set_items("todo.shopping", ["milk"])
-    assert len(list(tmp_path.iterdir())) > 1, "the journal beside it counts, too"
     assert all(file.stat().st_mode & 0o077 == 0 for file in tmp_path.iterdir())
     store.close()
+
+
+async def test_on_a_full_disk_all_goes_on_but_for_what_is_new(tmp_path: Path) -> None:
+    with closing(Store(tmp_path / "store.sqlite")) as store:
+        store.set_items(SHOPPING, ["milk"])
+    registry = Registry()
+    with small_files(0), closing(Store(tmp_path / "store.sqlite")) as store:
+        Lists(registry, store, {SHOPPING: "Shopping list"})
+        timers = Timers(store, registry)
+        registry.add_performer(ACTIONS, timers)
+        outcomes = await Executor(registry).execute(
+            [
+                Action("list_add", (SHOPPING,), {"item": "eggs"}),
+                Action("start_timer", (), {"seconds": 60}),
+            ]
+        )
+        timers.refresh()
+    assert [(o.result, o.reason) for o in outcomes] == [(Result.FAILED, "not_kept")] * 2
+    assert registry.home().devices[SHOPPING].state["items"] == ("milk",)
+    assert not registry.home().timers
+    with closing(Store(tmp_path / "store.sqlite")) as store:
+        assert store.items(SHOPPING) == ("milk",)
