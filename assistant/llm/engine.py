@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from assistant.errors import LlmError
+from assistant.errors import LlmError, ModelError
 from assistant.llm.decoder import Cancelled, Runtime
 from assistant.llm.directory import ModelDirectory
 from assistant.llm.model import Message, Piece, Query
@@ -115,7 +115,7 @@ class Engine:
         return self._worker.decoder is not None
 
     async def load(self) -> None:
-        """Take the model into memory now. Raises LlmError, ModelError as `generate` does."""
+        """Take the model into memory now. Raises LlmError where that can't be."""
         async with self._order:
             await self._work(self._worker.load)
             self._rest()
@@ -123,8 +123,8 @@ class Engine:
     async def generate(self, query: Query) -> AsyncGenerator[Piece, None]:
         """The answer, piece by piece. See `LanguageModel`.
 
-        Raises ModelError where the model's files can't be run, LlmError where memory is missing,
-        QueryError where the prompt is longer than the context or the schema can't be a grammar.
+        Raises LlmError where the model's files can't be run or memory is missing, QueryError where
+        the prompt is longer than the context or the schema can't be a grammar.
         """
         # Bounded by the query's limit of tokens: whoever dawdles over them keeps nobody waiting.
         pieces: asyncio.Queue[Piece | None] = asyncio.Queue()
@@ -215,12 +215,18 @@ class Engine:
                 self._rest()
 
     async def _work(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """Have `call` done by the worker. When cancelled, it is given up, and awaited."""
+        """Have `call` done by the worker. When cancelled, it is given up, and awaited.
+
+        What is wrong with the model's files is raised as LlmError: whoever asks must do without an
+        answer then as well.
+        """
         if self._closed:
             raise LlmError(f"{self.name} is shut down")
         future = asyncio.wrap_future(self._worker.submit(call, *args, **kwargs))
         try:
             return await asyncio.shield(future)
+        except ModelError as error:
+            raise LlmError(str(error)) from error
         except asyncio.CancelledError:
             if self._closed and future.cancelled():
                 raise LlmError(f"{self.name} is shut down") from None

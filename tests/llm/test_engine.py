@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from assistant.errors import LlmError, ModelError, QueryError
+from assistant.errors import LlmError, QueryError
 from assistant.llm import memory, sandbox
 from assistant.llm.decoder import Decoder, Runtime
 from assistant.llm.directory import ModelDirectory
@@ -283,7 +283,7 @@ async def test_damaged_files_are_named(tmp_path: Path, file: str) -> None:
     directory = build_tiny(tmp_path)
     (directory.folder / file).write_bytes(b"\0" * 100)
     engine = Engine(directory, EngineSettings())
-    with pytest.raises(ModelError, match=f"{file}.*anew"):
+    with pytest.raises(LlmError, match=f"{file}.*anew"):
         await _text(engine, WEATHER)
     await engine.close()
 
@@ -298,7 +298,7 @@ async def test_a_template_that_never_ends_is_refused_when_it_is_loaded(
     endless = "{% for i in range(9999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
     path.write_text(endless.ljust(path.stat().st_size))
     engine = Engine(directory, EngineSettings())
-    with pytest.raises(ModelError, match=r"jinja: .* more than 0\.1 s; build another"):
+    with pytest.raises(LlmError, match=r"jinja: .* more than 0\.1 s; build another"):
         await engine.load()
     await engine.close()
 
@@ -306,7 +306,7 @@ async def test_a_template_that_never_ends_is_refused_when_it_is_loaded(
 async def test_an_unknown_provider_is_refused(tiny: ModelDirectory) -> None:
     runtime = Runtime(providers=("NoSuchProvider",))
     engine = Engine(tiny, EngineSettings(runtime))
-    with pytest.raises(ModelError, match="CPUExecutionProvider"):
+    with pytest.raises(LlmError, match="CPUExecutionProvider"):
         await engine.load()
     await engine.close()
 
