@@ -91,26 +91,37 @@ def _attempt(
         request.add_header("Range", f"bytes={start}-")
         if validator:
             request.add_header("If-Range", validator.read_text(encoding="ascii"))
+    with _opened(request, validator or target) as response:
+        start, total = _placement(response, start)
+        if total is not None and total > max_bytes:
+            raise ModelError(f"{url} has {total} bytes; at most {max_bytes} are expected")
+        if start == 0 and validator:
+            _keep_validator(response, validator)
+        _receive(response, target, start, total, max_bytes, progress)
+
+
+def _opened(request: urllib.request.Request, outdated: Path) -> http.client.HTTPResponse:
+    """The server's answer. `outdated` is deleted where the server's file is another one by now."""
+    url = request.full_url
     try:
-        with _opener().open(request, timeout=_TIMEOUT) as response:
-            start, total = _placement(response, start)
-            if total is not None and total > max_bytes:
-                raise ModelError(f"{url} has {total} bytes; at most {max_bytes} are expected")
-            if start == 0 and validator:
-                _keep_validator(response, validator)
-            _receive(response, target, start, total, max_bytes, progress)
+        response: http.client.HTTPResponse = _opener().open(request, timeout=_TIMEOUT)
     except urllib.error.HTTPError as error:
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             # The part is no beginning of what the server has now.
-            (validator or target).unlink(missing_ok=True)
+            outdated.unlink(missing_ok=True)
             raise _InterruptedError("the server's file is another one now") from error
         if error.code >= 500 or error.code == http.HTTPStatus.TOO_MANY_REQUESTS:
             raise _InterruptedError(f"the server answers {error.code} {error.reason}") from error
         raise ModelError(f"{url}: the server answers {error.code} {error.reason}") from error
     except urllib.error.URLError as error:
         raise _InterruptedError(f"can't be reached ({error.reason})") from error
-    except (TimeoutError, ConnectionError, http.client.HTTPException) as error:
-        raise _InterruptedError(f"broke off ({error or type(error).__name__})") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise _broken_off(error) from error
+    return response
+
+
+def _broken_off(error: Exception) -> _InterruptedError:
+    return _InterruptedError(f"broke off ({str(error) or type(error).__name__})")
 
 
 def _host(url: str) -> tuple[str, str]:
@@ -165,7 +176,7 @@ def _receive(
     done = start
     with target.open("ab" if start else "wb") as file:
         progress(done, total)
-        while block := response.read1(_BLOCK):  # what is there: an interruption loses nothing
+        while block := _arrived(response):
             file.write(block)
             done += len(block)
             progress(done, total)
@@ -173,3 +184,11 @@ def _receive(
                 raise ModelError(f"the server sends more than the {max_bytes} bytes expected")
     if total is not None and done < total:
         raise _InterruptedError(f"broke off after {done} of {total} bytes")
+
+
+def _arrived(response: http.client.HTTPResponse) -> bytes:
+    """What has come of the rest, waited for if need be; empty at its end."""
+    try:
+        return response.read1(_BLOCK)  # no more than is there: an interruption loses nothing
+    except (OSError, http.client.HTTPException) as error:
+        raise _broken_off(error) from error

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import errno
+import http.client
+import os
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,6 +44,28 @@ def test_interruptions_are_gone_on_with_where_they_stopped(tmp_path: Path) -> No
         get(site, tmp_path)
     assert (tmp_path / "part").read_bytes() == BODY
     assert site.asked == [None, "bytes=100000-", "bytes=100000-", "bytes=400000-"]
+
+
+def test_a_network_that_goes_away_is_an_interruption(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which the system tells of in more ways than a closed connection."""
+
+    def faults() -> Iterator[OSError]:
+        for number in (errno.EHOSTUNREACH, errno.ENETDOWN):
+            yield OSError(number, os.strerror(number))
+
+    read, coming = http.client.HTTPResponse.read1, faults()
+
+    def failing(response: http.client.HTTPResponse, size: int) -> bytes:
+        if (fault := next(coming, None)) is not None:
+            raise fault
+        return read(response, size)
+
+    monkeypatch.setattr(http.client.HTTPResponse, "read1", failing)
+    with served(Site(BODY)) as site:
+        get(site, tmp_path)
+    assert (tmp_path / "part").read_bytes() == BODY
 
 
 def test_a_later_call_goes_on_with_what_an_earlier_one_kept(tmp_path: Path) -> None:
