@@ -114,7 +114,8 @@ class LocalShards:
                 f"{folder} can't be read: {error.strerror}; check who may read it"
             ) from error
         for name, (size, time) in self._consumed().items():
-            if name not in self._sizes:
+            # The list came with the folder: it may be anybody's, and name anything.
+            if name not in self._sizes and "/" not in name:
                 self._sizes[name], self._times[name] = size, time
         listed = [
             [name, self._sizes[name], self._times[name]]

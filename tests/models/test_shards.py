@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,18 @@ def test_a_damaged_list_of_what_is_gone_is_ignored(tmp_path: Path, damage: str) 
     first = LocalShards(tmp_path / "c")
     (tmp_path / "c" / ".consumed.json").write_text(damage)
     assert LocalShards(tmp_path / "c").revision == first.revision
+
+
+def test_a_list_of_what_is_gone_leads_to_no_file_elsewhere(tmp_path: Path) -> None:
+    """It comes with the folder, which may be somebody else's."""
+    other = tmp_path / "other.safetensors"
+    other.write_text("of another model")
+    folder(tmp_path / "c")
+    listed = {name: [1, 1] for name in ("../other.safetensors", str(other))}
+    (tmp_path / "c" / ".consumed.json").write_text(json.dumps(listed))
+    shards = LocalShards(tmp_path / "c", delete=True)
+    for name in listed:
+        assert name not in shards.sizes
 
 
 def test_what_is_no_folder_is_said(tmp_path: Path) -> None:
