@@ -47,6 +47,7 @@ async def test_commands_are_carried_out_once_or_not_at_all(tmp_path: Path, resta
                     given.append(state.upper())
                     broker.kill()
                     await _until(lambda: not mind.registry.home().devices[LAMP].available)
+                    await _until(lambda: not home.announced)
                     # Given while it is down: refused, and never made up for.
                     lost = await _tell(mind, "turn on the bathroom light")
                     assert [o.result for o in lost.outcomes] == [Result.REFUSED]
@@ -65,11 +66,15 @@ async def _tell(mind: Mind, text: str) -> Response:
 
 
 async def _complete(mind: Mind, home: VirtualHome) -> None:
-    """Wait until every appliance is known, available, and shown as it is."""
+    """Wait until every appliance is there, known, available, and shown as it is.
+
+    A registry that has its broker back shows at once what it knew before: the appliances need
+    not be back yet, and hear nothing until they are.
+    """
 
     def complete() -> bool:
         shown = mind.registry.home().devices
-        return all(
+        return home.announced and all(
             device in shown
             and shown[device].available
             and (

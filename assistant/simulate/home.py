@@ -116,6 +116,11 @@ class VirtualHome:
         """Commands that arrived since the start or the last reset, oldest first."""
         return tuple(self._commands)
 
+    @property
+    def announced(self) -> bool:
+        """Whether the broker has all of it and hands it orders, as far as it knows."""
+        return self._announced.is_set()
+
     def states(self) -> dict[str, State]:
         """The truth about every appliance, whether it was reported or not."""
         return {device: appliance.state() for device, appliance in self._appliances.items()}

@@ -46,7 +46,9 @@ async def until(condition: Any, within: Any = 30.0) -> None:
 
 
 def agrees(registry: Any, virtual: Any) -> Any:
-    """Whether the registry knows every appliance, and of each what is true."""
+    """Whether the appliances are there, the registry knows each, and of each what is true."""
+    if not virtual.announced:
+        return False
     devices = registry.home().devices
     if set(devices) != set(virtual.appliances):
         return False
@@ -159,6 +161,7 @@ async def test_the_registry_is_the_same_after_the_broker_was_killed(broker: Any)
         for _ in range(3):
             broker.kill()
             await until(lambda: not any(d.available for d in registry.home().devices.values()))
+            await until(lambda: not virtual.announced)
             (outcome,) = await Executor(registry).execute([Action("turn_on", ("switch.tv",))])
             assert (outcome.result, outcome.reason) == (Result.REFUSED, "unavailable")
             broker.start()
