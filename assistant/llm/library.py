@@ -27,7 +27,7 @@ Progress = Callable[[str, int, int], None]
 """Told what is read, the bytes so far, and the bytes in all."""
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_BEGUN: Final = re.compile(rf"\.({_NAME.pattern})\.(?:source|building|old)")
+_BEGUN: Final = re.compile(rf"\.({_NAME.pattern})\.(?:source|building|old|removed)")
 _BLOCK: Final = 1 << 22
 
 
@@ -92,12 +92,11 @@ def verify(directory: ModelDirectory, *, progress: Progress | None = None) -> tu
 
 def remove(name: str) -> bool:
     """Delete a built model and all that was left of its making; False when there was nothing."""
-    there = [path for path in (place_of(name), *unfinished(name)) if path.exists()]
+    doomed = place_of(name).with_name(f".{name}.removed")
+    there = [path for path in (*unfinished(name), place_of(name)) if path.exists()]
     for path in there:
         if path.is_dir() and not path.is_symlink():
             # Out of sight at once: nobody may open a half-deleted model.
-            doomed = path.with_name(f".{path.name.strip('.')}.removed")
-            shutil.rmtree(doomed, ignore_errors=True)
             path.rename(doomed)
             shutil.rmtree(doomed)
         else:
@@ -116,14 +115,15 @@ def place_of(name: str) -> Path:
 
 
 def unfinished(name: str) -> tuple[Path, ...]:
-    """What there is of a build of `name` that was interrupted."""
+    """What there is of a build of `name` that was interrupted, or of its removal."""
     root = place_of(name).parent
-    paths = (built_from(name), *(root / f".{name}.{what}" for what in ("building", "old")))
-    return tuple(path for path in paths if path.exists())
+    # In the order in which they can be removed: the first would be in the way of the others.
+    parts = (f".{name}.removed", built_from(name), f".{name}.building", f".{name}.old")
+    return tuple(path for part in parts if (path := root / part).exists())
 
 
 def begun() -> tuple[str, ...]:
-    """Names of models whose build was interrupted, or whose downloads were kept."""
+    """Names of models whose build or removal was interrupted, or whose downloads were kept."""
     root = directories().models
     folders = root.iterdir() if root.is_dir() else iter(())
     names = (_BEGUN.fullmatch(folder.name) for folder in folders)

@@ -90,11 +90,12 @@ def remove(name: str) -> bool:
     with locked(model):
         folder = folder_of(model)
         leftovers = (scratch_of(model), partial_of(model), validator_of(model))
-        there = [path for path in (folder, *leftovers) if path.exists()]
+        doomed = folder.with_name(f".{model.name}.removed")
+        # What a killed removal left of it goes first: it would be in the way.
+        there = [path for path in (doomed, folder, *leftovers) if path.exists()]
         for path in there:
             if path.is_dir():
                 # Out of sight at once: nobody may open a half-deleted model.
-                doomed = path.with_name(f".{model.name}.removed")
                 path.rename(doomed)
                 shutil.rmtree(doomed)
             else:

@@ -282,6 +282,20 @@ def test_what_was_begun_can_be_removed(quickly: Quickly, hub: Hub, models: Path)
     assert left_over(models) == set()
 
 
+def test_a_removal_that_was_killed_is_ended_by_the_next(
+    quickly: Quickly, tiny: Path, models: Path
+) -> None:
+    for built in (False, True):
+        if built:
+            quickly("models", "build", str(tiny))
+        (models / ".tiny-mimo.removed").mkdir(parents=True)
+        (models / ".tiny-mimo.removed" / "trunk.data").write_bytes(b"\0")
+        assert "tiny-mimo" in quickly("models", "list")[0]
+        assert quickly("models", "remove", "tiny-mimo")[0] == "tiny-mimo: removed\n"
+        assert left_over(models) == set()
+        assert not (models / "tiny-mimo").exists()
+
+
 def test_a_failed_build_leaves_the_earlier_model_in_use(
     quickly: Quickly, hub: Hub, models: Path
 ) -> None:

