@@ -25,7 +25,7 @@ from assistant.understand.handles import Handles, handles_of
 from assistant.understand.mood import Mood
 from assistant.understand.offer import OneOf, Slot, Slots, Whole, offers, offers_alone
 from assistant.understand.prompt_states import states
-from assistant.understand.prompt_text import plain, quoted, spoken, value
+from assistant.understand.prompt_text import plain, quoted, spoken, value, word
 
 _MOST_ALIASES: Final = 2
 _MOST_OPTIONS: Final = 8
@@ -269,7 +269,7 @@ def _slot(slot: Slot) -> str:
         case OneOf(values) if values not in (("up", "down"), (True, False)):
             if not isinstance(values[0], str):
                 return f"{name} {values[0]}-{values[-1]}"
-            shown = "/".join(plain(str(value)) for value in values[:_MOST_OPTIONS])
+            shown = "/".join(word(str(option)) for option in values[:_MOST_OPTIONS])
             return f"{name} {shown}" + ("/..." if len(values) > _MOST_OPTIONS else "")
     return name
 

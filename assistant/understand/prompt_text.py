@@ -47,6 +47,12 @@ def quoted(name: str) -> str:
     return json.dumps(plain(name), ensure_ascii=False)
 
 
+def word(text: str) -> str:
+    """A value that is a text off the wire: in quotes, unless it is a single plain word."""
+    bare = plain(text)
+    return quoted(text) if " " in bare or not bare.isascii() else bare
+
+
 def value(told: object) -> str:
     """The value of a state or a parameter. Of a number no more than anybody would say."""
     match told:
@@ -57,8 +63,7 @@ def value(told: object) -> str:
         case str():
             if len(told) > _LONGEST_NUMBER and _DECIMAL.fullmatch(told):
                 return _number(float(told))
-            text = plain(told)
-            return quoted(told) if " " in text or not text.isascii() else text
+            return word(told)
         case list() | tuple():
             items = [value(item) for item in told[:_MOST_ITEMS]]
             return "/".join(items) if items else "none"
