@@ -38,7 +38,7 @@ async def test_sigterm_ends_it_while_a_reload_waits_for_what_does_not_end(
     folders = Directories(tmp_path, tmp_path, tmp_path)
     running = asyncio.create_task(daemon.serve(Settings, folders))
     try:
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(20.0):
             await begun.wait()
             os.kill(os.getpid(), signal.SIGHUP)
             await told.wait()

@@ -86,7 +86,8 @@ async def test_who_is_cancelled_while_the_device_is_closed_goes_no_further(
         went_on = True
 
     using = asyncio.create_task(use())
-    await asyncio.sleep(0.02)
+    for _ in range(5):
+        await asyncio.sleep(0)
     assert not using.done()
     using.cancel()
     await asyncio.wait([using])
