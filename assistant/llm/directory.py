@@ -1,8 +1,8 @@
 """A model directory: what the exporter writes and the decoder runs.
 
-Beside the graphs (`trunk.onnx`, `head.onnx`, `mtp.onnx`) and their data files lie
-`tokenizer.json`, `chat_template.jinja`, `report.json` (the error of the quantisation) and
-`manifest.json`, which says what all this is and is written last.
+Beside the graphs (`trunk.onnx`, `head.onnx`; with an MTP layer `mtp.onnx` and `draft.onnx`) and
+their data files lie `tokenizer.json`, `chat_template.jinja`, `report.json` (the error of the
+quantisation) and `manifest.json`, which says what all this is and is written last.
 """
 
 from __future__ import annotations

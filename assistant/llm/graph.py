@@ -1,9 +1,9 @@
 """The ONNX graphs of a model directory: operators that onnxruntime has fast kernels for.
 
 One block is `MatMulNBits` (4 or 8 bits, integer arithmetic by `accuracy_level` 4) around
-`GroupQueryAttention`, which rotates q and k itself and keeps its cache in place. The three graphs
-share what they can: the output matrix stands alone in `head.onnx`, so that trunk and drafter use
-the same one and prompt rows never pay for it; the embedding lies in a file that both map.
+`GroupQueryAttention`, which rotates q and k itself and keeps its cache in place. The graphs share
+what they can: the output matrix stands apart from the trunk, so that prompt rows never pay for it
+and the drafter's graph reads the same file; the embedding lies in a file that both map.
 
 Inputs and outputs (H hidden size, n new tokens, C length of the caches, all of batch 1)::
 

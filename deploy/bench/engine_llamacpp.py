@@ -1,4 +1,4 @@
-"""llama.cpp, by its C interface: `engine_llamacpp.py FILE.gguf THREADS CONTEXT`.
+"""llama.cpp, by its C interface: `engine_llamacpp.py FILE THREADS CONTEXT VOCABULARY`.
 
 Needs llama-cpp-python and numpy, nothing of this project.
 """
