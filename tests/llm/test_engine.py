@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import logging
 import shutil
+import threading
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import nullcontext
@@ -16,7 +18,7 @@ import pytest
 
 from assistant.errors import LlmError, QueryError
 from assistant.llm import memory, sandbox
-from assistant.llm.decoder import Decoder, Runtime
+from assistant.llm.decoder import Decoder, Rows, Runtime
 from assistant.llm.directory import ModelDirectory
 from assistant.llm.engine import Engine, EngineSettings
 from assistant.llm.model import Finish, Message, Piece, Query, Role, Sampling
@@ -495,18 +497,34 @@ _LAMP = {
     ids=["sampled", "greedy", "schema", "thinking"],
 )
 async def test_who_is_patient_waits_even_in_the_midst_of_an_answer(
-    engine: Engine, asked: dict[str, Any]
+    engine: Engine, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And then goes on as if nobody had come between."""
     alone = await _text(engine, RULES, WEATHER, limit=300, **asked)
+    loop, passes = asyncio.get_running_loop(), itertools.count(1)
+    midst, others = asyncio.Event(), threading.Semaphore(0)
+
+    def append(decoder: Decoder, tokens: Sequence[int]) -> Rows:
+        """Each third pass of the patient answer, known by its length, waits for others to ask."""
+        rows = real(decoder, tokens)
+        if len(decoder.tokens) > 100 and next(passes) % 3 == 0:
+            loop.call_soon_threadsafe(midst.set)
+            assert others.acquire(timeout=30)
+        return rows
+
+    real = Decoder.append
+    monkeypatch.setattr(Decoder, "append", append)
     patient = asyncio.create_task(_text(engine, RULES, WEATHER, limit=300, patient=True, **asked))
     for _ in range(5):
-        passes = _passes(engine)
-        while _passes(engine) == passes:
-            assert not patient.done()
-            await asyncio.sleep(0.001)
-        await _text(engine, WEATHER, limit=2, sampling=CHATTY)
+        async with asyncio.timeout(20):
+            await midst.wait()
+        midst.clear()
+        pressing = asyncio.create_task(_text(engine, WEATHER, limit=2, sampling=CHATTY))
+        await _begun()
+        others.release()
+        assert await pressing
         assert not patient.done()
+    others.release(300)
     assert await patient == alone
 
 
