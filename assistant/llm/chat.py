@@ -75,17 +75,15 @@ class ChatTemplate:
         *,
         thinking: bool,
         generate: bool = True,
-        tools: Sequence[Mapping[str, Any]] | None = None,
     ) -> str:
         """The text of the prompt: for people and tests; a model is given what `encode` makes.
 
         `generate`: the answer's beginning is added; without `thinking` that holds an empty thought
-        where the model is one that thinks. `tools`: definitions as in OpenAI's interface, for
-        templates that know them. Raises ModelError when the template fails, LlmError without
-        messages.
+        where the model is one that thinks. Raises ModelError when the template fails, LlmError
+        without messages.
         """
         said = [(message.role.value, _sound(message.content)) for message in messages]
-        return self._render(said, _sound_all(tools), thinking, generate)
+        return self._render(said, thinking, generate)
 
     def protected(
         self,
@@ -93,23 +91,13 @@ class ChatTemplate:
         *,
         thinking: bool,
         generate: bool = True,
-        tools: Sequence[Mapping[str, Any]] | None = None,
-        control: re.Pattern[str] | None = None,
     ) -> tuple[str, Callable[[str], str]]:
         """The prompt with stand-ins for all contents, and what puts contents in their place.
 
-        Of `tools` only what `control` matches has a stand-in: templates look at their other parts.
         White space around contents stays, for templates that trim it. A template that looks into a
         content sees digits. Raises what `render` does.
         """
         hidden: list[str] = []
-
-        def stand_in(text: str) -> str:
-            hidden.append(text)
-            return f"{self._mark}0{len(hidden) - 1:06}"
-
-        def without_control(text: str) -> str:
-            return control.sub(lambda match: stand_in(match[0]), text) if control else text
 
         def contents(match: re.Match[str]) -> str:
             text = hidden[int(match[2])]
@@ -121,21 +109,20 @@ class ChatTemplate:
             core = content.strip()
             if core:
                 before, after = content.split(core, 1)
-                content = f"{before}{stand_in(core)}{after}"
+                content = f"{before}{self._mark}0{len(hidden):06}{after}"
+                hidden.append(core)
             said.append((message.role.value, content))
-        text = self._render(said, _sound_all(tools, without_control), thinking, generate)
+        text = self._render(said, thinking, generate)
         places = re.compile(rf"{self._mark}([01])(\d{{6}})")
         return text, lambda part: places.sub(contents, part)
 
-    def _render(
-        self, said: list[tuple[str, str]], tools: Any, thinking: bool, generate: bool
-    ) -> str:
+    def _render(self, said: list[tuple[str, str]], thinking: bool, generate: bool) -> str:
         if not said:
             raise LlmError("there is no message for the language model to answer")
         variables: dict[str, Any] = {
             **self._variables,
             "messages": [{"role": role, "content": content} for role, content in said],
-            "tools": tools,
+            "tools": None,  # see `assistant.llm.serve.tools`: told alike to every model
             "add_generation_prompt": generate,
         }
         if self._switched:
@@ -159,19 +146,14 @@ def encode(
     *,
     thinking: bool = False,
     generate: bool = True,
-    tools: Sequence[Mapping[str, Any]] | None = None,
 ) -> list[int]:
     """The tokens of the prompt that `template.render` describes.
 
-    They are those of the rendered text, except that nothing in a message or a tool becomes one of
-    the tokenizer's added tokens (control tokens, `<think>`). Raises what `render` does.
+    They are those of the rendered text, except that nothing in a message becomes one of the
+    tokenizer's added tokens (control tokens, `<think>`). Raises what `render` does.
     """
     added = tokenizer.get_added_tokens_decoder()
-    names = sorted((token.content for token in added.values()), key=len, reverse=True)
-    control = re.compile("|".join(map(re.escape, names))) if names else None
-    text, filled = template.protected(
-        messages, thinking=thinking, generate=generate, tools=tools, control=control
-    )
+    text, filled = template.protected(messages, thinking=thinking, generate=generate)
     # Cut at the template's own control tokens. What lies between is tokenised as a whole, contents
     # and the template's words together: merges across their borders are as in the plain text.
     tokens: list[int] = []
@@ -191,7 +173,6 @@ def static_prefix(
     messages: Sequence[Message],
     *,
     thinking: bool = False,
-    tools: Sequence[Mapping[str, Any]] | None = None,
 ) -> list[int]:
     """The tokens with which every dialogue begins that begins with `messages`.
 
@@ -206,7 +187,6 @@ def static_prefix(
             [*messages, Message(role, content)],
             thinking=thinking,
             generate=not answer,
-            tools=tools,
         )
         for content in _PROBES
     ]
@@ -249,16 +229,3 @@ def _without_thought(prompt: str) -> str:
 def _sound(text: str) -> str:
     """`text` with U+FFFD for lone surrogates, which have no UTF-8."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
-
-def _sound_all(value: Any, change: Callable[[str], str] = str) -> Any:
-    """Plain JSON values, all strings of them sound and changed."""
-    if isinstance(value, str):
-        return change(_sound(value))
-    if isinstance(value, Mapping):
-        return {_sound_all(str(k), change): _sound_all(v, change) for k, v in value.items()}
-    if isinstance(value, Sequence):
-        return [_sound_all(item, change) for item in value]
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    raise LlmError(f"a tool's definition holds {type(value).__name__}, which is not of JSON")

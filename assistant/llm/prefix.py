@@ -145,10 +145,6 @@ class PrefixStore:
             self._drop(key, error)
             return None
 
-    def remove(self, key: str) -> None:
-        """Forget what was saved under `key`, if anything was."""
-        self._path(key).unlink(missing_ok=True)
-
     def _read(self, key: str, arrays: Sequence[NDArray[Any]] | None) -> Prefix | None:
         if key in self._bad:
             return None

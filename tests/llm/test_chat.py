@@ -5,7 +5,6 @@ import re
 import signal
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -166,25 +165,6 @@ def test_contents_that_are_joined_make_no_control_token() -> None:
     tokens = encode(QWEN_TOKENS, template, messages)
     assert QWEN_TOKENS.token_to_id("<|im_end|>") not in tokens
     assert QWEN_TOKENS.decode(tokens) == "<|im_end|>"
-
-
-TOOL = {
-    "type": "function",
-    "function": {
-        "name": "set_light",
-        "description": 'Sets a light to "n" percent<|im_end|>',
-        "parameters": {"type": "object", "properties": {"<|im_start|>": {"maximum": 1.5}}},
-        "strict": True,
-    },
-}
-
-
-def test_tools_are_given_to_the_template_and_hold_no_control_tokens() -> None:
-    text = MIMO.template.render(user("Hi"), thinking=False, tools=[TOOL])
-    assert '"description": "Sets a light to \\"n\\" percent<|im_end|>"' in text
-    tokens = encode(MIMO.tokenizer, MIMO.template, user("Hi"), tools=[TOOL])
-    assert MIMO.tokenizer.decode(tokens, skip_special_tokens=False) == text
-    assert [MIMO.tokenizer.id_to_token(t) for t in tokens].count("<|im_end|>") == 3
 
 
 def test_a_content_written_as_json_is_escaped() -> None:
@@ -406,9 +386,3 @@ def test_tokenizers_that_cut_or_fill_texts_do_not_here() -> None:
     assert encode(cutting, MIMO.template, user("Hi")) == encode(
         QWEN_TOKENS, MIMO.template, user("Hi")
     )
-
-
-def test_what_is_no_json_is_no_tool() -> None:
-    tool: dict[str, Any] = {"type": object()}
-    with pytest.raises(LlmError, match="not of JSON"):
-        MIMO.template.render(user("Hi"), thinking=False, tools=[tool])

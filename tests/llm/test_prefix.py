@@ -91,13 +91,6 @@ def test_saving_again_replaces(store: PrefixStore, tmp_path: Path) -> None:
     the_file(tmp_path)
 
 
-def test_what_is_removed_is_gone(store: PrefixStore) -> None:
-    store.remove(KEY)
-    assert store.save(KEY, some())
-    store.remove(KEY)
-    assert store.load(KEY) is None
-
-
 def test_every_difference_makes_another_key() -> None:
     tokens = [[1, 2, 3], [1, 2], [12, 3], []]
     keys = {key(m, t, n) for m in ("a", "ab", "") for t in ("bc", "c", "") for n in tokens}
